@@ -1,0 +1,58 @@
+//! The command line: one file per command. Exit codes are in `exit`.
+
+pub mod exit;
+pub mod parts;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Anomaly detection beside Elasticsearch and OpenSearch, and on files.
+#[derive(Debug, Parser)]
+#[command(name = "elkhound", version, about, max_term_width = 110)]
+pub struct Cli {
+    /// Print machine-readable JSON instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do; `run` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List every feature, detector, format and preset with a description and an example.
+    Parts(parts::Args),
+    /// Print a completion script for a shell.
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the version of the program and of the documents it writes.
+    Version,
+}
+
+/// Runs what the arguments ask for.
+pub fn run(cli: Cli) -> Exit {
+    match cli.command {
+        Some(Command::Parts(args)) => parts::run(&args, cli.json),
+        Some(Command::Completion { shell }) => {
+            clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "elkhound", &mut std::io::stdout());
+            Exit::Ok
+        }
+        Some(Command::Version) | None => {
+            version(cli.json);
+            Exit::Ok
+        }
+    }
+}
+
+fn version(json: bool) {
+    let (version, schema) = (env!("CARGO_PKG_VERSION"), crate::model::anomaly::SCHEMA_VERSION);
+    if json {
+        println!("{}", serde_json::json!({ "version": version, "schema_version": schema }));
+    } else {
+        println!("elkhound {version} (anomaly documents: schema {schema})");
+    }
+}

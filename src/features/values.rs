@@ -1,0 +1,165 @@
+//! Keyword-valued features: how often each value came, per entity, as sparse counts with a bound.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use super::filter::{self, Mask};
+use super::{Hit, required_field};
+use crate::model::keys::stable_hash;
+use crate::model::{AggRow, EventBatch, FeatureSpec, FieldKind, Fields, Part, ValueCounts};
+
+/// What the catalogue says of keyword-valued features.
+pub const VALUES: Part = Part {
+    name: "values",
+    description: "How often each value of a keyword field came, per entity; the most frequent ones up to a limit.",
+    example: "{ name: paths, kind: values, field: url.path, limit: 64 }",
+};
+
+const DEFAULT_LIMIT: usize = 64;
+
+/// A keyword-valued feature.
+#[derive(Debug, Clone)]
+pub struct Values {
+    spec: FeatureSpec,
+    field: String,
+    limit: usize,
+}
+
+impl Values {
+    /// From configuration, or what is wrong with it.
+    pub fn new(spec: &FeatureSpec) -> Result<Self, String> {
+        Ok(Self { field: required_field(spec)?, limit: spec.limit.unwrap_or(DEFAULT_LIMIT).max(1), spec: spec.clone() })
+    }
+
+    /// The configuration it was built from.
+    pub fn spec(&self) -> &FeatureSpec {
+        &self.spec
+    }
+
+    /// Asks for the fields that it reads.
+    pub fn request(&self, fields: &mut Fields) {
+        fields.request(&self.field, FieldKind::Keyword);
+        if let Some(f) = &self.spec.filter {
+            filter::request(f, fields);
+        }
+    }
+
+    /// The terms aggregation that answers it.
+    pub fn aggregation(&self) -> Value {
+        let terms = json!({ "terms": { "field": self.field, "size": self.limit } });
+        match &self.spec.filter {
+            Some(f) => json!({ "filter": filter::query(f), "aggs": { "v": terms } }),
+            None => terms,
+        }
+    }
+
+    /// Values of a row of an aggregation page, and how many occurrences are beyond the limit.
+    pub fn read(&self, row: &AggRow) -> (Vec<(String, u64)>, u64) {
+        let node = row.nodes.get(&self.spec.name).map(|n| n.v.as_deref().unwrap_or(n));
+        node.map_or((Vec::new(), 0), |n| (n.buckets.iter().map(|t| (t.text(), t.doc_count)).collect(), n.sum_other_doc_count.unwrap_or(0)))
+    }
+
+    /// A fresh accumulator.
+    pub fn accumulator(&self, fields: &Fields) -> ValuesAccumulator {
+        ValuesAccumulator {
+            column: fields.column(&self.field, FieldKind::Keyword).unwrap_or(usize::MAX),
+            mask: self.spec.filter.as_ref().map(|f| Mask::new(f, fields)),
+            limit: self.limit,
+            counts: HashMap::default(),
+            names: BTreeMap::new(),
+        }
+    }
+}
+
+/// Gathers a keyword-valued feature over the events of one bucket.
+#[derive(Debug)]
+pub struct ValuesAccumulator {
+    column: usize,
+    mask: Option<Mask>,
+    limit: usize,
+    counts: HashMap<(u32, u64), u64>,
+    names: BTreeMap<u64, Box<str>>,
+}
+
+impl ValuesAccumulator {
+    /// Adds events.
+    pub fn add(&mut self, batch: &EventBatch, hits: &[Hit]) {
+        let Some(values) = batch.keywords(self.column) else { return };
+        for hit in hits {
+            let Some(value) = values.get(hit.event as usize) else { continue };
+            if self.mask.as_ref().is_some_and(|m| !m.holds(batch, hit.event as usize)) {
+                continue;
+            }
+            let hash = stable_hash(value);
+            *self.counts.entry((hit.row, hash)).or_insert_with(|| {
+                self.names.entry(hash).or_insert_with(|| String::from_utf8_lossy(value).into());
+                0
+            }) += 1;
+        }
+    }
+
+    /// Sparse counts of all rows; per row the most frequent values up to the limit, ties as engines break them (by text).
+    pub fn finish(self, rows: usize) -> ValueCounts {
+        let mut lists: Vec<Vec<(String, u64)>> = vec![Vec::new(); rows];
+        for ((row, hash), count) in self.counts {
+            if let (Some(list), Some(name)) = (lists.get_mut(row as usize), self.names.get(&hash)) {
+                list.push((name.to_string(), count));
+            }
+        }
+        let rows = lists
+            .into_iter()
+            .map(|mut list| {
+                list.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+                let other = list.iter().skip(self.limit).map(|(_, n)| n).sum();
+                list.truncate(self.limit);
+                (list, other)
+            })
+            .collect();
+        counts_of(rows)
+    }
+}
+
+/// Sparse counts from one list of (value, count) and a rest per row.
+pub fn counts_of(rows: Vec<(Vec<(String, u64)>, u64)>) -> ValueCounts {
+    let mut names = BTreeMap::new();
+    let mut lists = Vec::with_capacity(rows.len());
+    let mut other = Vec::with_capacity(rows.len());
+    for (list, rest) in rows {
+        let mut hashed = Vec::with_capacity(list.len());
+        for (value, count) in list {
+            let hash = stable_hash(value.as_bytes());
+            hashed.push((hash, count));
+            names.entry(hash).or_insert_with(|| value.into());
+        }
+        lists.push(hashed);
+        other.push(rest);
+    }
+    ValueCounts::from_rows(lists, names, other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_per_row_up_to_the_limit() {
+        let spec = FeatureSpec { name: "paths".into(), kind: "values".into(), field: Some("p".into()), limit: Some(2), ..FeatureSpec::default() };
+        let values = Values::new(&spec).unwrap();
+        let mut fields = Fields::default();
+        values.request(&mut fields);
+        let mut batch = EventBatch::new(&fields);
+        let mut hits = Vec::new();
+        for (i, (row, v)) in [(0, "/a"), (0, "/a"), (0, "/b"), (0, "/c"), (1, "/c")].iter().enumerate() {
+            batch.set_keyword(0, v.as_bytes());
+            batch.push(0);
+            hits.push(Hit { event: i as u32, row: *row });
+        }
+        let mut acc = values.accumulator(&fields);
+        acc.add(&batch, &hits);
+        let counts = acc.finish(3);
+        let named = |r| counts.row(r).map(|(h, n)| (counts.name(h), n)).collect::<BTreeMap<_, _>>();
+        assert_eq!(named(0), BTreeMap::from([("/a".into(), 2), ("/b".into(), 1)]));
+        assert_eq!((counts.other[0], named(1).len(), named(2).len()), (1, 1, 0));
+    }
+}

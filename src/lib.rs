@@ -1,0 +1,15 @@
+//! Elkhound: anomaly detection beside Elasticsearch and OpenSearch, and on files.
+//!
+//! Read `pipeline` first; `src/README.md` is the map.
+
+pub mod cli;
+pub mod detectors;
+pub mod features;
+pub mod formats;
+pub mod math;
+pub mod model;
+pub mod pipeline;
+pub mod score;
+pub mod sinks;
+pub mod source;
+pub mod state;

@@ -1,0 +1,3 @@
+//! Arithmetic with references: no I/O, no clock, no randomness of its own.
+
+pub mod tail;

@@ -1,0 +1,88 @@
+//! An anomaly: one job, one entity, one bucket, with everything that explains it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+
+/// Version of the anomaly document that this build writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What one feature (or one value of a keyword feature) added to the surprise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contributor {
+    /// Feature name, or `feature=value` for a keyword value.
+    pub feature: String,
+    /// Plain words for the feature.
+    pub title: String,
+    /// What was seen (`NaN` = absent).
+    pub actual: f64,
+    /// What was expected (`NaN` = nothing known).
+    pub typical: f64,
+    /// Lower end of the usual range (`NaN` = open).
+    pub lower: f64,
+    /// Upper end of the usual range (`NaN` = open).
+    pub upper: f64,
+    /// Share of the detector's surprise; all shares of a row sum to it.
+    pub surprise: f64,
+    /// What it was compared with: `own history`, `peers`, `first seen`, ...
+    pub reference: String,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Anomaly {
+    /// Deterministic id.
+    pub id: String,
+    /// Job id.
+    pub job: String,
+    /// Preset of the job, if any.
+    pub preset: Option<String>,
+    /// Detector that was most surprised.
+    pub detector: String,
+    /// Entity key.
+    pub entity_key: String,
+    /// Entity field(s), joined by a comma.
+    pub entity_field: String,
+    /// Bucket start, milliseconds of the epoch.
+    pub start_ms: i64,
+    /// Bucket width, milliseconds.
+    pub span_ms: i64,
+    /// 0-100, calibrated, higher is rarer.
+    pub score: f64,
+    /// Band of the score.
+    pub severity: Severity,
+    /// Combined surprise before calibration.
+    pub raw_score: f64,
+    /// How mature the models behind it are, 0-1.
+    pub confidence: f64,
+    /// Ranked, strongest first.
+    pub contributors: Vec<Contributor>,
+    /// Documents behind the row.
+    pub doc_count: u64,
+    /// True when no document stands behind the row (silence).
+    pub imputed: bool,
+    /// Short and stable: becomes the alert's name.
+    pub message: String,
+    /// One plain sentence: entity, feature, actual, typical, span, since when.
+    pub reason: String,
+    /// Id of the first anomaly of the same entity in this run of anomalies.
+    pub story: String,
+    /// When the run of anomalies began, milliseconds of the epoch.
+    pub since_ms: i64,
+    /// `open` or `suppressed`.
+    pub status: String,
+    /// Which rule suppressed it.
+    pub suppressed_by: Option<String>,
+    /// Index or file that it was seen in.
+    pub source: String,
+    /// Query that finds the documents behind it.
+    pub query: String,
+    /// Example lines, cut and made printable.
+    pub sample: Vec<String>,
+    /// Revision: 0 at first, one more each time late data changed it.
+    pub revision: u32,
+    /// Score of the revision before.
+    pub was_score: Option<f64>,
+    /// Facts added by enrichers (`field` = value).
+    pub enrichment: Vec<(String, String)>,
+}

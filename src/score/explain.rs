@@ -1,0 +1,133 @@
+//! The plain sentence: entity, feature, actual, typical, span, since when.
+
+use crate::model::time::iso;
+use crate::model::{Contributor, Job};
+
+/// What a sentence is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Finding<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// Entity key as text.
+    pub entity: &'a str,
+    /// Strongest first.
+    pub contributors: &'a [Contributor],
+    /// Bucket start, milliseconds of the epoch.
+    pub start_ms: i64,
+    /// Bucket width, milliseconds.
+    pub span_ms: i64,
+    /// When the run of anomalies began, milliseconds of the epoch.
+    pub since_ms: i64,
+    /// True when the entity was silent.
+    pub imputed: bool,
+}
+
+/// Short and stable: becomes the name of the alert. Names job and feature, not the entity.
+pub fn message(f: &Finding<'_>) -> String {
+    match f.contributors.first() {
+        _ if f.imputed => format!("{}: {} went silent", f.job.id, noun(f.job)),
+        Some(c) => format!("{}: unusual {} of a {}", f.job.id, c.title, noun(f.job)),
+        None => format!("{}: unusual {}", f.job.id, noun(f.job)),
+    }
+}
+
+/// One plain sentence.
+pub fn reason(f: &Finding<'_>) -> String {
+    let who = format!("{} {}", capitalised(noun(f.job)), f.entity);
+    let when = span_text(f.start_ms, f.span_ms);
+    let Some(first) = f.contributors.first() else {
+        return format!("{who} was unusual {when}.");
+    };
+    let mut out = if f.imputed { format!("{who} was silent {when}: {}", values(first)) } else { format!("{who}, {when}: {}", values(first)) };
+    if let Some(second) = f.contributors.get(1).filter(|s| s.surprise >= 0.25 * first.surprise) {
+        out.push_str(&format!("; {}", values(second)));
+    }
+    if f.since_ms < f.start_ms {
+        out.push_str(&format!("; since {}", clock(f.since_ms)));
+    }
+    out.push('.');
+    out
+}
+
+fn noun(job: &Job) -> &str {
+    if job.labels.entity_noun.is_empty() { "entity" } else { &job.labels.entity_noun }
+}
+
+fn capitalised(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+fn values(c: &Contributor) -> String {
+    let title = if c.title.is_empty() { &c.feature } else { &c.title };
+    let actual = number(c.actual);
+    if !c.typical.is_finite() {
+        return format!("{title} {actual} ({})", c.reference);
+    }
+    let range =
+        if c.lower.is_finite() && c.upper.is_finite() { format!(", usually {} to {}", number(c.lower), number(c.upper)) } else { String::new() };
+    format!("{title} {actual}, typical {} ({}{range})", number(c.typical), c.reference)
+}
+
+/// A number for people: up to three significant decimals, thousands as they are; "absent" for none.
+pub fn number(x: f64) -> String {
+    if !x.is_finite() {
+        return "absent".into();
+    }
+    let decimals = match x.abs() {
+        a if a >= 100.0 || x.fract() == 0.0 => 0,
+        a if a >= 10.0 => 1,
+        a if a >= 0.1 => 2,
+        _ => 4,
+    };
+    let text = format!("{x:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn span_text(start_ms: i64, span_ms: i64) -> String {
+    format!("{} to {} UTC", clock(start_ms), iso(start_ms.saturating_add(span_ms)).get(11..16).unwrap_or(""))
+}
+
+fn clock(t_ms: i64) -> String {
+    let text = iso(t_ms);
+    match (text.get(..10), text.get(11..16)) {
+        (Some(day), Some(time)) => format!("{day} {time}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::job::JobLabels;
+
+    #[test]
+    fn the_sentence_names_entity_feature_both_values_span_and_since_when() {
+        let job = Job { id: "web".into(), labels: JobLabels { entity_noun: "client".into(), ..JobLabels::default() }, ..Job::default() };
+        let c = Contributor {
+            feature: "status_4xx_count".into(),
+            title: "4xx responses".into(),
+            actual: 512.0,
+            typical: 3.25,
+            lower: 0.0,
+            upper: 9.0,
+            surprise: 6.0,
+            reference: "own history".into(),
+        };
+        let f = Finding {
+            job: &job,
+            entity: "10.0.0.9",
+            contributors: &[c],
+            start_ms: 1_767_225_600_000,
+            span_ms: 300_000,
+            since_ms: 1_767_225_300_000,
+            imputed: false,
+        };
+        assert_eq!(message(&f), "web: unusual 4xx responses of a client");
+        assert_eq!(
+            reason(&f),
+            "Client 10.0.0.9, 2026-01-01 00:00 to 00:05 UTC: 4xx responses 512, typical 3.25 (own history, usually 0 to 9); since 2025-12-31 23:55."
+        );
+        assert_eq!([f64::NAN, 0.0, 0.00012, 12.34, 1e6].map(number), ["absent", "0", "0.0001", "12.3", "1000000"]);
+    }
+}
