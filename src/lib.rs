@@ -3,12 +3,14 @@
 //! Read `pipeline` first; `src/README.md` is the map.
 
 pub mod cli;
+pub mod demo;
 pub mod detectors;
 pub mod features;
 pub mod formats;
 pub mod math;
 pub mod model;
 pub mod pipeline;
+pub mod schedule;
 pub mod score;
 pub mod sinks;
 pub mod source;

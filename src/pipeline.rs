@@ -150,7 +150,8 @@ impl Pipeline {
     }
 
     /// Delivers the proof of a window, then moves the checkpoint; a crash in between repeats the window under the same ids.
-    pub async fn commit(&mut self, run: &RunDocument, is_last: bool) -> Result<(), CycleError> {
+    /// When a snapshot is due it is saved first.
+    pub async fn commit(&mut self, run: &RunDocument) -> Result<(), CycleError> {
         if !self.options.is_writing {
             return Ok(());
         }
@@ -158,15 +159,28 @@ impl Pipeline {
             sink.deliver_run(run).await?;
         }
         self.windows_since_snapshot += 1;
-        let mut next = self.checkpoint.clone().unwrap_or_default();
+        let is_due = self.windows_since_snapshot >= self.options.snapshot_every;
+        self.move_checkpoint(run.end_ms, is_due).await?;
+        Ok(())
+    }
+
+    /// Saves what was learned since the last snapshot, so that the next start need not read it again.
+    pub async fn save_snapshot(&mut self) -> Result<(), StateError> {
+        self.move_checkpoint(i64::MIN, self.options.is_writing).await
+    }
+
+    async fn move_checkpoint(&mut self, next_ms: i64, with_snapshot: bool) -> Result<(), StateError> {
+        let mut next = self.checkpoint.clone().unwrap_or(Checkpoint { next_ms, ..Checkpoint::default() });
         next.job = self.job.id.clone();
         next.epoch += 1;
-        next.next_ms = next.next_ms.max(run.end_ms);
+        next.next_ms = next.next_ms.max(next_ms);
+        next.report_from_ms = self.options.learn_until_ms;
         next.config_hash = self.models.config_hash();
-        if is_last || self.windows_since_snapshot >= self.options.snapshot_every {
-            let bytes = self.models.snapshot();
-            self.store.save_snapshot(&self.job.id, run.end_ms, &bytes).await?;
-            next.snapshot_ms = Some(run.end_ms);
+        if with_snapshot {
+            // Models may lag behind the checkpoint while windows are replayed: the snapshot is named by what they know.
+            let at_ms = self.models.learned_until_ms();
+            self.store.save_snapshot(&self.job.id, at_ms, &self.models.snapshot()).await?;
+            next.snapshot_ms = Some(at_ms);
             self.windows_since_snapshot = 0;
         }
         self.store.commit(self.checkpoint.as_ref(), &next).await?;

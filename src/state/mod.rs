@@ -1,5 +1,7 @@
 //! State: the checkpoint (how far a job has read) and the snapshot (what it has learned).
 
+pub mod memory;
+
 use serde::{Deserialize, Serialize};
 
 /// How far a job has read, moved only by compare-and-set.
@@ -9,6 +11,8 @@ pub struct Checkpoint {
     pub job: String,
     /// Everything before this instant is done, milliseconds of the epoch.
     pub next_ms: i64,
+    /// Buckets that end at or before this instant were learned and not reported, milliseconds of the epoch.
+    pub report_from_ms: i64,
     /// Bucket boundary at which the newest snapshot was taken; `None` before the first.
     pub snapshot_ms: Option<i64>,
     /// Goes up by one with every commit; two workers with the same one cannot both move on.

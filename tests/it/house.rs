@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["model", "math"]),
     ("pipeline", &["model", "math", "formats", "features", "detectors", "score", "source", "sinks", "enrichers", "state"]),
     ("schedule", &["model", "math", "formats", "features", "detectors", "score", "source", "sinks", "enrichers", "state", "pipeline", "telemetry"]),
+    ("demo", &["model"]),
     ("presets", &["model", "math", "formats", "features", "detectors"]),
     ("config", &["model", "math", "formats", "features", "detectors", "presets"]),
     ("setup", &["model", "math", "cluster", "config", "telemetry"]),
