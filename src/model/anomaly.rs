@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
+use super::job::JobLabels;
 
 /// Version of the anomaly document that this build writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -29,7 +30,7 @@ pub struct Contributor {
 }
 
 /// One finding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Anomaly {
     /// Deterministic id.
     pub id: String,
@@ -37,6 +38,8 @@ pub struct Anomaly {
     pub job: String,
     /// Preset of the job, if any.
     pub preset: Option<String>,
+    /// Hash of the configuration that it was found with.
+    pub config_hash: String,
     /// Detector that was most surprised.
     pub detector: String,
     /// Entity key.
@@ -59,6 +62,8 @@ pub struct Anomaly {
     pub contributors: Vec<Contributor>,
     /// Documents behind the row.
     pub doc_count: u64,
+    /// Documents that came late and changed the row.
+    pub late_count: u64,
     /// True when no document stands behind the row (silence).
     pub imputed: bool,
     /// Short and stable: becomes the alert's name.
@@ -77,12 +82,18 @@ pub struct Anomaly {
     pub source: String,
     /// Query that finds the documents behind it.
     pub query: String,
+    /// Address of a page that shows those documents; empty when there is none.
+    pub link: String,
     /// Example lines, cut and made printable.
     pub sample: Vec<String>,
+    /// Ids of the example documents, where they have one.
+    pub sample_ids: Vec<String>,
     /// Revision: 0 at first, one more each time late data changed it.
     pub revision: u32,
     /// Score of the revision before.
     pub was_score: Option<f64>,
     /// Facts added by enrichers (`field` = value).
     pub enrichment: Vec<(String, String)>,
+    /// Words and codes of the job.
+    pub labels: JobLabels,
 }

@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod anomaly;
 pub mod bucket;
+pub mod document;
 pub mod entity;
 pub mod event;
 pub mod filter;

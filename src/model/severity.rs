@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// The four bands of the score: below 25, 50, 75, and from 75 on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Score below 25.
+    #[default]
     Low,
     /// Score from 25 to below 50.
     Medium,

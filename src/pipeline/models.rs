@@ -159,6 +159,7 @@ impl Models {
             id: anomaly_id(&job.id, bucket.keys.get(row), bucket.start_ms),
             job: job.id.clone(),
             preset: job.preset.clone(),
+            config_hash: self.config_hash(),
             detector: detector.into(),
             entity_field: job.entity_field(),
             entity_key,
@@ -171,18 +172,11 @@ impl Models {
             contributors,
             doc_count: bucket.doc_counts.get(row).copied().unwrap_or(0),
             imputed: view.is_imputed(row),
-            message: String::new(),
-            reason: String::new(),
-            story: String::new(),
             since_ms: bucket.start_ms,
             status: "open".into(),
-            suppressed_by: None,
             source: job.index.clone(),
-            query: String::new(),
-            sample: Vec::new(),
-            revision: 0,
-            was_score: None,
-            enrichment: Vec::new(),
+            labels: job.labels.clone(),
+            ..Anomaly::default()
         }
     }
 
