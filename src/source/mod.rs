@@ -1,5 +1,7 @@
 //! Sources: where documents come from.
 
+pub mod memory;
+
 use crate::model::{Bucket, Problems, Window};
 
 /// What a fetch cost and skipped.

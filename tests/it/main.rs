@@ -1,3 +1,5 @@
 //! The integration tests: one binary, one file per topic.
 
 mod house;
+mod pipeline;
+mod support;
