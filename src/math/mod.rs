@@ -1,3 +1,7 @@
-//! Arithmetic with references: no I/O, no clock, no randomness of its own.
+//! Arithmetic with references: no I/O, no clock; chance only from a seed that the caller gives.
 
+pub mod chance;
+pub mod forest;
+pub mod rows;
+pub mod scaler;
 pub mod tail;
