@@ -3,6 +3,7 @@
 //! Read `pipeline` first; `src/README.md` is the map.
 
 pub mod cli;
+pub mod cluster;
 pub mod demo;
 pub mod detectors;
 pub mod features;

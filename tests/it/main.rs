@@ -1,5 +1,8 @@
 //! The integration tests: one binary, one file per topic.
 
+mod cluster;
 mod house;
+mod live;
 mod pipeline;
 mod support;
+mod tls;

@@ -1,4 +1,8 @@
-//! Stand-ins that several topics share.
+//! Stand-ins that several topics share: an index in memory, a scripted cluster, the real engines.
+
+pub mod cut;
+pub mod engines;
+pub mod script;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

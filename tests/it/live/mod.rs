@@ -1,0 +1,3 @@
+//! Against real engines: see `tests/engines/README.md`.
+
+mod rim;
