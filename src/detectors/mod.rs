@@ -39,6 +39,12 @@ pub trait Detector: Send {
     /// Takes a snapshot back, or says why it cannot.
     fn restore(&mut self, bytes: &[u8]) -> Result<(), String>;
 
+    /// True when its surprises are tail probabilities of the job's own history already (it keeps that history itself), so
+    /// that they are taken as they stand instead of being calibrated once more.
+    fn is_calibrated(&self) -> bool {
+        false
+    }
+
     /// Slots that ought to have a row in every bucket: when one has none, a row without documents is added (silence).
     fn expected(&self) -> Vec<Slot> {
         Vec::new()

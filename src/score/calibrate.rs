@@ -12,14 +12,17 @@ const HALF_LIFE_DAYS: f64 = 14.0;
 /// Tails of every detector and of their combination.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    detectors: Vec<Tail>,
-    combined: Tail,
+    /// `None` for a detector that keeps a tail of its own.
+    detectors: Vec<Option<Tail>>,
+    /// `None` when a single detector with a tail of its own makes the whole score.
+    combined: Option<Tail>,
 }
 
 impl Calibration {
-    /// For this many detectors.
-    pub fn new(detectors: usize) -> Self {
-        Self { detectors: vec![Tail::default(); detectors], combined: Tail::default() }
+    /// For detectors of which each says whether it is calibrated already.
+    pub fn new(is_calibrated: &[bool]) -> Self {
+        let tail = |done: bool| (!done).then(Tail::default);
+        Self { detectors: is_calibrated.iter().map(|&done| tail(done)).collect(), combined: tail(is_calibrated == [true]) }
     }
 
     /// How many detectors it was made for.
@@ -29,35 +32,34 @@ impl Calibration {
 
     /// Rows learned so far (after decay).
     pub fn rows(&self) -> f64 {
-        self.combined.rows()
+        self.combined.as_ref().map_or(0.0, Tail::rows)
     }
 
     /// Calibrates what the detectors said (`claimed[d][row]`) and combines it.
     pub fn apply(&self, claimed: &[Vec<f64>], rows: usize) -> Scores {
-        let detectors: Vec<Vec<f64>> = claimed
-            .iter()
-            .zip(&self.detectors)
-            .map(|(column, tail)| {
-                let table = tail.table();
-                column.iter().map(|&s| table.calibrate(s)).collect()
-            })
-            .collect();
+        let detectors: Vec<Vec<f64>> = claimed.iter().zip(&self.detectors).map(|(column, tail)| calibrated(tail.as_ref(), column)).collect();
         let raw: Vec<f64> = (0..rows).map(|r| combine(detectors.iter().map(|d| d.get(r).copied().unwrap_or(0.0)))).collect();
-        let table = self.combined.table();
-        let surprise = raw.iter().map(|&s| table.calibrate(s)).collect();
+        let surprise = calibrated(self.combined.as_ref(), &raw);
         Scores { detectors, raw, surprise }
     }
 
     /// Learns a bucket that was judged: what the detectors claimed, the combined raw surprise, and a weight per row.
     pub fn learn(&mut self, claimed: &[Vec<f64>], raw: &[f64], weights: &[f64], buckets_per_day: f64) {
         let weight = |r: usize| weights.get(r).copied().unwrap_or(1.0);
-        for (tail, column) in self.detectors.iter_mut().zip(claimed) {
-            column.iter().enumerate().for_each(|(r, &s)| tail.observe(s, weight(r)));
-        }
-        raw.iter().enumerate().for_each(|(r, &s)| self.combined.observe(s, weight(r)));
         let factor = 0.5f64.powf(1.0 / (HALF_LIFE_DAYS * buckets_per_day.max(1e-6)));
-        self.detectors.iter_mut().for_each(|t| t.decay_and_fit(factor));
-        self.combined.decay_and_fit(factor);
+        let columns = claimed.iter().map(Vec::as_slice).chain([raw]);
+        for (tail, column) in self.detectors.iter_mut().chain([&mut self.combined]).zip(columns) {
+            let Some(tail) = tail else { continue };
+            column.iter().enumerate().for_each(|(r, &s)| tail.observe(s, weight(r)));
+            tail.decay_and_fit(factor);
+        }
+    }
+}
+
+fn calibrated(tail: Option<&Tail>, column: &[f64]) -> Vec<f64> {
+    match tail.map(Tail::table) {
+        Some(table) => column.iter().map(|&s| table.calibrate(s)).collect(),
+        None => column.iter().map(|&s| if s > 0.0 { s } else { 0.0 }).collect(),
     }
 }
 
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_loud_detector_does_not_drown_an_honest_one() {
-        let mut c = Calibration::new(2);
+        let mut c = Calibration::new(&[false, false]);
         let n = 5_000;
         let honest: Vec<f64> = (0..n).map(|i| -((i as f64 + 0.5) / n as f64).log10()).collect();
         let loud: Vec<f64> = honest.iter().rev().map(|s| s * 5.0).collect();
@@ -75,5 +77,12 @@ mod tests {
         let s = c.apply(&[vec![5.0, 0.0], vec![0.0, 5.0]], 2);
         assert!(s.raw[0] > s.raw[1] + 2.0, "{s:?}");
         assert_eq!(s.loudest(0).map(|l| l.0), Some(0));
+    }
+
+    #[test]
+    fn a_detector_with_a_tail_of_its_own_is_taken_at_its_word() {
+        let mut c = Calibration::new(&[true]);
+        c.learn(&[vec![9.0; 1_000]], &vec![9.0; 1_000], &[], 288.0);
+        assert_eq!(c.apply(&[vec![4.0, f64::NAN]], 2).surprise, [4.0, 0.0]);
     }
 }
