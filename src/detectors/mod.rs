@@ -4,6 +4,9 @@
 //! To add one: one file, one line in [`CATALOGUE`].
 
 pub mod silence;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod zscore;
 
 use serde_json::{Map, Value};
 
@@ -64,7 +67,7 @@ pub struct DetectorPart {
 }
 
 /// Every detector there is.
-pub const CATALOGUE: &[DetectorPart] = &[silence::SILENCE];
+pub const CATALOGUE: &[DetectorPart] = &[silence::SILENCE, zscore::PART];
 
 /// Builds the detectors of a job.
 pub fn build_all(job: &Job) -> Result<Vec<Box<dyn Detector>>, String> {

@@ -4,4 +4,5 @@ pub mod chance;
 pub mod forest;
 pub mod rows;
 pub mod scaler;
+pub mod normal;
 pub mod tail;
