@@ -4,6 +4,7 @@
 //! To add one: one file, one line in [`CATALOGUE`].
 
 pub mod silence;
+pub mod robust;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod zscore;
@@ -57,17 +58,20 @@ pub trait Detector: Send {
 /// Options of a detector as configured, read by name with defaults; what is left unread is an unknown option.
 pub type Options = Map<String, Value>;
 
+/// Builds a detector for a job, or says what is wrong with its options.
+pub type Build = fn(&Job, &Options) -> Result<Box<dyn Detector>, String>;
+
 /// An entry of the catalogue.
 #[derive(Clone, Copy)]
 pub struct DetectorPart {
     /// Name, description, example.
     pub part: Part,
     /// Builds the detector for a job, or says what is wrong with its options.
-    pub build: fn(&Job, &Options) -> Result<Box<dyn Detector>, String>,
+    pub build: Build,
 }
 
 /// Every detector there is.
-pub const CATALOGUE: &[DetectorPart] = &[silence::SILENCE, zscore::PART];
+pub const CATALOGUE: &[DetectorPart] = &[robust::PART, silence::SILENCE, zscore::PART];
 
 /// Builds the detectors of a job.
 pub fn build_all(job: &Job) -> Result<Vec<Box<dyn Detector>>, String> {

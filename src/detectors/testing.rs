@@ -10,6 +10,7 @@ pub(crate) fn job(features: &[&str]) -> Job {
 }
 
 /// A stream of buckets over the same entities, each one span after the last.
+#[derive(Clone)]
 pub(crate) struct Rows {
     table: EntityTable,
     bucket: Bucket,
