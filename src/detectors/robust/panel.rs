@@ -3,7 +3,7 @@
 use super::judge::{MAX, Row};
 use super::relation;
 use super::scale::Scale;
-use super::season::{Moment, Season};
+use super::season::{Moment, Season, Seen};
 use super::track::{Pace, Track, WARM};
 use crate::model::Direction;
 use serde::{Deserialize, Serialize};
@@ -181,9 +181,9 @@ impl Panel {
             }
             track.learn(x, j, &pace);
             if entity.has_profile && entity.doubted <= PROFILE {
-                let trust = lesson.trust.max(PROFILE_TRUST);
-                let seed = lesson.seed ^ (slot * n + f) as u64;
-                self.season.learn(entity.block, f, lesson.moment, j.y - track.anchor - track.drift, j.spread, days, trust, seed);
+                let deviation = j.y - track.anchor - track.drift;
+                let (trust, seed) = (lesson.trust.max(PROFILE_TRUST), lesson.seed ^ (slot * n + f) as u64);
+                self.season.learn(entity.block, f, lesson.moment, &Seen { deviation, spread: j.spread, days, trust, seed });
             }
             if track.settled >= WARM {
                 feature.sum += f64::from(track.own_variance().max(0.01).ln());

@@ -45,11 +45,6 @@ impl Presence {
         self.run - chance.min(1.0).log10()
     }
 
-    /// Buckets of silence before this one.
-    pub(super) fn silent_for(&self) -> u32 {
-        self.silent
-    }
-
     /// Learns a bucket, which has this ordinal; `documents` is 0 for silence.
     pub(super) fn learn(&mut self, ordinal: u32, documents: u64) {
         if documents == 0 {
@@ -113,6 +108,6 @@ mod tests {
         (500..500 + GONE).for_each(|i| gone.learn(i, 0));
         assert!(!gone.is_expected());
         gone.learn(5000, 1);
-        assert!(gone.silent_for() == 0 && gone.absent > 2000.0);
+        assert!(gone.silent == 0 && gone.absent > 2000.0);
     }
 }

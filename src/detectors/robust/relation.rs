@@ -47,21 +47,16 @@ pub(super) fn precision(covariance: &[f32], n: usize, buckets: f32) -> Matrix {
     let mut inverse = [[0.0f32; MAX]; MAX];
     for i in 0..n {
         for j in 0..i {
-            let mut a = (believed * covariance[at(i, j)] * inverse_sd[i] * inverse_sd[j]).clamp(-0.99, 0.99);
-            for k in 0..j {
-                a -= factor[i][k] * factor[j][k];
-            }
-            factor[i][j] = a * inverse[j][j];
+            let correlation = (believed * covariance[at(i, j)] * inverse_sd[i] * inverse_sd[j]).clamp(-0.99, 0.99);
+            let shared: f32 = factor[i][..j].iter().zip(&factor[j][..j]).map(|(a, b)| a * b).sum();
+            factor[i][j] = (correlation - shared) * inverse[j][j];
         }
         let rest = 1.0 - factor[i][..i].iter().map(|l| l * l).sum::<f32>();
         // What no other feature explains is at least a tenth of the spread.
         inverse[i][i] = 1.0 / rest.max(0.01).sqrt();
         for j in 0..i {
-            let mut a = 0.0;
-            for k in j..i {
-                a -= factor[i][k] * inverse[k][j];
-            }
-            inverse[i][j] = a * inverse[i][i];
+            let shared: f32 = (j..i).map(|k| factor[i][k] * inverse[k][j]).sum();
+            inverse[i][j] = -shared * inverse[i][i];
         }
     }
     let mut precision = [[0.0f32; MAX]; MAX];

@@ -41,6 +41,20 @@ pub(super) struct Usual {
     pub(super) other: f32,
 }
 
+/// One value on its way into the profile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Difference to the anchor, and the standard deviation of residuals.
+    pub(super) deviation: f32,
+    pub(super) spread: f32,
+    /// Days of history of the entity.
+    pub(super) days: f32,
+    /// Below 1 for buckets that look bad.
+    pub(super) trust: f32,
+    /// Makes the rounding fair.
+    pub(super) seed: u64,
+}
+
 /// The profiles of all entities that have enough history: one block each, bytes in one piece.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Season {
@@ -129,8 +143,9 @@ impl Season {
         Some(Usual { smooth: smooth + week, other: week + if disagrees { own } else { smooth } })
     }
 
-    /// Learns one deviation from the anchor. `trust` is below 1 for buckets that look bad; `seed` makes the rounding fair.
-    pub(super) fn learn(&mut self, block: u32, feature: usize, moment: Moment, deviation: f32, spread: f32, days: f32, trust: f32, seed: u64) {
+    /// Learns what one feature showed.
+    pub(super) fn learn(&mut self, block: u32, feature: usize, moment: Moment, seen: &Seen) {
+        let &Seen { deviation, spread, days, trust, seed } = seen;
         let week_at = self.week_at(block, feature, moment);
         let per_cell = (self.cells as f32 / 4.0).max(1.0);
         let at = (block as usize * self.features + feature) * self.cells + moment.cell;
@@ -169,15 +184,19 @@ mod tests {
 
     const FIVE_MINUTES: i64 = 300_000;
 
+    fn seen(deviation: f32, days: f32, seed: u64) -> Seen {
+        Seen { deviation, spread: 1.0, days, trust: 1.0, seed }
+    }
+
     #[test]
     fn a_daily_wave_is_learned_and_a_batch_keeps_its_edges() {
         let mut season = Season::new(FIVE_MINUTES, 1);
         let block = season.allocate();
-        let shape = |cell: usize| (cell as f32 / 288.0 * 6.28).sin() * 10.0 + if (100..104).contains(&cell) { 16.0 } else { 0.0 };
+        let shape = |cell: usize| (cell as f32 / 288.0 * std::f32::consts::TAU).sin() * 10.0 + if (100..104).contains(&cell) { 16.0 } else { 0.0 };
         for day in 0..3 {
             for cell in 0..288 {
                 let m = season.moment(cell as u32 * 5);
-                season.learn(block, 0, m, shape(cell), 1.0, day as f32, 1.0, (day * 288 + cell) as u64);
+                season.learn(block, 0, m, &seen(shape(cell), day as f32, (day * 288 + cell) as u64));
             }
         }
         for cell in 0..288 {
@@ -195,7 +214,7 @@ mod tests {
         let value = |hour: u32| if hour / 24 % 7 >= 5 { -8.0 } else { 2.0 };
         for hour in 0..24 * 42u32 {
             let m = season.moment(hour % 168 * 60);
-            season.learn(block, 0, m, value(hour), 1.0, hour as f32 / 24.0, 1.0, u64::from(hour));
+            season.learn(block, 0, m, &seen(value(hour), hour as f32 / 24.0, u64::from(hour)));
         }
         let at = |hour: u32| season.usual(block, 0, season.moment(hour * 60), 42.0, 1.0).unwrap().smooth;
         assert!(at(12) - at(24 * 6 + 12) > 6.0, "{} {}", at(12), at(24 * 6 + 12));
@@ -208,7 +227,7 @@ mod tests {
         let m = season.moment(0);
         assert_eq!(season.usual(block, 1, m, 0.0, 1.0), None);
         assert!(!season.is_visited(block, m));
-        season.learn(block, 1, m, 3.0, 1.0, 0.0, 1.0, 1);
+        season.learn(block, 1, m, &seen(3.0, 0.0, 1));
         assert!(season.is_visited(block, m));
         season.clear(block, 1);
         assert_eq!(season.usual(block, 1, m, 0.0, 1.0), None);
