@@ -3,8 +3,8 @@
 //!
 //! To add one: one file, one line in [`CATALOGUE`].
 
-pub mod silence;
 pub mod robust;
+pub mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod zscore;

@@ -37,12 +37,6 @@ impl Rows {
         f(&BucketView { bucket: &bucket, slots: &self.slots, table: &self.table, hour_of_week: self.job.hour_of_week(bucket.start_ms) })
     }
 
-    /// Marks rows as silent.
-    pub(crate) fn set_imputed(&mut self, imputed: &[bool]) {
-        self.bucket.imputed = imputed.to_vec();
-        self.bucket.doc_counts = imputed.iter().map(|i| u64::from(!i)).collect();
-    }
-
     pub(crate) fn score(&self, d: &dyn Detector, columns: &[Vec<f64>]) -> Vec<f64> {
         self.with(columns, |v| d.score(v))
     }

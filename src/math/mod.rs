@@ -2,7 +2,7 @@
 
 pub mod chance;
 pub mod forest;
+pub mod normal;
 pub mod rows;
 pub mod scaler;
-pub mod normal;
 pub mod tail;

@@ -1,4 +1,4 @@
-//! Every feature of every entity against its own habits, robustly: level, season, other features, memory, flat lines, silence.
+//! Every feature of every entity against its own habits, robustly: level, season, other features, memory, flat lines.
 //!
 //! For each feature the difference to what is usual at this time of day and week, on a scale where spreads are alike ([`scale`]), is
 //! standardised by the entity's own spread and looked at in seven ways: alone, against the other features ([`relation`]), both over an hour and over
@@ -12,7 +12,6 @@
 mod explain;
 mod judge;
 mod panel;
-mod presence;
 mod relation;
 mod scale;
 mod season;
@@ -27,13 +26,12 @@ use crate::math::normal::best_of;
 use crate::model::{BucketView, Contributor, Direction, Job, Part, Slot};
 use judge::{MAX, Row, STATISTICS};
 use panel::{Lesson, Panel};
-use presence::Presence;
 
 /// Catalogue entry.
 pub const PART: DetectorPart = DetectorPart {
     part: Part {
         name: "robust",
-        description: "Each feature against the entity's own habits: level, hour and weekday, other features, slow drifts, flat lines, silence.",
+        description: "Each feature against the entity's own habits: level, hour and weekday, other features, slow drifts, flat lines.",
         example: "kind: robust",
     },
     build,
@@ -46,8 +44,6 @@ const BAD: f64 = 5.0;
 const REFUSED: f64 = 6.0;
 /// Least weight of a row that is learned: what goes on for very long has to win in the end.
 const LEAST_TRUST: f64 = 0.02;
-/// Name of the contributor for silence.
-const DOCUMENTS: &str = "documents";
 
 /// Options of the detector.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -55,16 +51,12 @@ const DOCUMENTS: &str = "documents";
 struct RobustOptions {
     /// Buckets in a row after which a changed level is the new normal; a day (24 to 288 buckets) without it.
     adapt_buckets: Option<u16>,
-    /// Report entities that fall silent.
-    silence: Option<bool>,
 }
 
 struct Robust {
     names: Vec<String>,
     timezone: Tz,
-    has_silence: bool,
     panels: Vec<Panel>,
-    presence: Vec<Presence>,
 }
 
 fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
@@ -73,16 +65,13 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     Ok(Box::new(Robust {
         names: job.features.iter().map(|f| f.name.clone()).collect(),
         timezone: job.timezone,
-        has_silence: options.silence.unwrap_or(true),
         panels: directions.chunks(MAX).map(|d| Panel::new(d, job.bucket_span_ms, options.adapt_buckets)).collect(),
-        presence: Vec::new(),
     }))
 }
 
-/// One row, judged: one part per panel, the surprise of its silence, and the surprise of it all.
+/// One row, judged: one part per panel, and the surprise of it all.
 struct Judged {
     panels: Vec<Row>,
-    silence: f64,
     surprise: f64,
 }
 
@@ -111,10 +100,8 @@ impl Robust {
             best = best.max(f64::from(judged.best));
             panels.push(judged);
         }
-        let silent = self.has_silence && view.is_imputed(row);
-        let silence = if silent { self.presence.get(slot).map_or(0.0, |p| f64::from(p.surprise_of_silence())) } else { 0.0 };
-        let tests = self.names.len() * (STATISTICS + 1) + 1;
-        Judged { panels, silence, surprise: best_of(best, tests as f64).max(best_of(silence, 1.0)) }
+        let tests = self.names.len() * (STATISTICS + 1);
+        Judged { panels, surprise: best_of(best, tests as f64) }
     }
 }
 
@@ -134,8 +121,6 @@ impl Detector for Robust {
         for (i, panel) in self.panels.iter_mut().enumerate() {
             panel.prepare(slots, view.bucket.columns.get(i * MAX..).unwrap_or_default());
         }
-        self.presence.resize(self.presence.len().max(slots), Presence::default());
-        let ordinal = u32::try_from(view.bucket.start_ms.div_euclid(view.bucket.span_ms.max(1)).rem_euclid(i64::from(u32::MAX))).unwrap_or(0);
         for row in 0..view.rows() {
             let (Some(slot), Some(&weight)) = (view.slot(row), weights.get(row)) else { continue };
             let judged = self.judge(view, row, slot, minute);
@@ -147,9 +132,6 @@ impl Detector for Robust {
                 let lesson = Lesson { moment, trust: (own * weight.clamp(0.0, 1.0)) as f32, keep, seed };
                 panel.learn(slot, &Self::values(view, i, row), judged, &lesson);
             }
-            if let Some(presence) = self.presence.get_mut(slot) {
-                presence.learn(ordinal, if view.is_imputed(row) { 0 } else { view.bucket.doc_counts.get(row).copied().unwrap_or(1).max(1) });
-            }
         }
         self.panels.iter_mut().for_each(Panel::finish);
     }
@@ -158,10 +140,6 @@ impl Detector for Robust {
         let Some(slot) = view.slot(row) else { return Vec::new() };
         let judged = self.judge(view, row, slot, self.minute_of_week(view));
         let mut out = Vec::new();
-        if judged.silence > 0.0 {
-            let documents = self.presence.get(slot).map_or(f64::NAN, |p| f64::from(p.documents));
-            out.push(Contributor { surprise: judged.silence * judged.silence, ..contributor(DOCUMENTS, 0.0, documents, "own presence") });
-        }
         for (i, (panel, row_judged)) in self.panels.iter().zip(&judged.panels).enumerate() {
             let values = Self::values(view, i, row);
             for share in panel.explain(slot, row_judged) {
@@ -184,26 +162,21 @@ impl Detector for Robust {
     fn forget(&mut self, slots: &[Slot]) {
         for &slot in slots {
             self.panels.iter_mut().for_each(|p| p.forget(slot as usize));
-            if let Some(presence) = self.presence.get_mut(slot as usize) {
-                *presence = Presence::default();
-            }
         }
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        pack(SNAPSHOT_VERSION, &(&self.panels, &self.presence))
+        pack(SNAPSHOT_VERSION, &self.panels)
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
-        (self.panels, self.presence) = unpack(SNAPSHOT_VERSION, bytes)?;
+        self.panels = unpack(SNAPSHOT_VERSION, bytes)?;
         Ok(())
     }
 
-    fn expected(&self) -> Vec<Slot> {
-        if !self.has_silence {
-            return Vec::new();
-        }
-        (0..).zip(&self.presence).filter(|(_, p)| p.is_expected()).map(|(slot, _)| slot).collect()
+    /// The tails are the entity's own.
+    fn is_calibrated(&self) -> bool {
+        true
     }
 }
 

@@ -106,30 +106,6 @@ fn a_flat_line_is_found_and_a_constant_feature_is_not() {
 }
 
 #[test]
-fn silence_of_a_steady_entity_is_a_finding() {
-    let job = job(&["latency"]);
-    let (mut rows, mut d, mut noise) = (Rows::new(&job, &["a", "b"]), detector(&job), Noise(1));
-    for _ in 0..DAY {
-        rows.learn(d.as_mut(), &[vec![20.0 + noise.next(), 30.0 + noise.next()]]);
-    }
-    assert_eq!(d.expected(), [0, 1]);
-    rows.set_imputed(&[false, true]);
-    let mut last = 0.0;
-    for _ in 0..8 {
-        let silent = [vec![20.0 + noise.next(), f64::NAN]];
-        let s = rows.score(d.as_ref(), &silent);
-        assert!(s[0] < 4.0 && s[1] > last, "{s:?}");
-        last = s[1];
-        rows.learn(d.as_mut(), &silent);
-    }
-    assert!(last > 3.5, "{last}");
-    let why = rows.explain(d.as_ref(), &[vec![20.0, f64::NAN]], 1);
-    assert_eq!((why[0].feature.as_str(), why[0].actual, why[0].typical), (DOCUMENTS, 0.0, 1.0));
-    d.forget(&[1]);
-    assert_eq!(d.expected(), [0]);
-}
-
-#[test]
 fn a_snapshot_gives_the_same_future() {
     let (job, mut rows, mut d, mut noise) = trained();
     let mut other = detector(&job);
