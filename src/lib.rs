@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod presets;
 pub mod schedule;
 pub mod score;
+pub mod setup;
 pub mod sinks;
 pub mod source;
 pub mod state;
