@@ -93,11 +93,8 @@ impl AnomalyIndex {
 #[async_trait::async_trait]
 impl Sink for AnomalyIndex {
     async fn deliver(&mut self, anomalies: &[Anomaly]) -> Result<Receipt, SinkError> {
-        let new: Vec<_> = anomalies
-            .iter()
-            .filter(|a| a.revision == 0)
-            .map(|a| self.new_document("anomalies", a.start_ms, a.id.clone(), to_document(a)))
-            .collect();
+        let new: Vec<_> =
+            anomalies.iter().filter(|a| a.revision == 0).map(|a| self.new_document("anomalies", a.start_ms, a.id.clone(), to_document(a))).collect();
         let mut receipt = self.create(&new).await?;
         for anomaly in anomalies.iter().filter(|a| a.revision > 0) {
             receipt.add(self.revise(anomaly).await?);

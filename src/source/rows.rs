@@ -133,7 +133,14 @@ mod tests {
             doc_count: n,
             nodes: BTreeMap::from([("bytes".into(), AggNode { value: Some(7.0), ..AggNode::default() })]),
         };
-        for r in [row(0, "a", "h", 3), row(0, "", "h", 4), row(60_000, "x|y", "h", 1), row(60_000, "b", "h", 1), row(60_000, "c", "h", 5), row(180_000, "z", "h", 1)] {
+        for r in [
+            row(0, "a", "h", 3),
+            row(0, "", "h", 4),
+            row(60_000, "x|y", "h", 1),
+            row(60_000, "b", "h", 1),
+            row(60_000, "c", "h", 5),
+            row(180_000, "z", "h", 1),
+        ] {
             rows.add(&r);
         }
         let (buckets, problems) = rows.finish(&BTreeMap::from([(0, 8), (60_000, 7), (120_000, 2)]));

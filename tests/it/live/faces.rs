@@ -85,7 +85,14 @@ fn job(index: &str) -> Job {
     for entry in features::CATALOGUE {
         for (suffix, filter) in [("all", None), ("errors", Some(errors.clone()))] {
             let kind = entry.part.name;
-            let mut spec = FeatureSpec { name: format!("{kind}_{suffix}"), kind: kind.into(), field: Some("bytes".into()), filter, percent: Some(90.0), ..FeatureSpec::default() };
+            let mut spec = FeatureSpec {
+                name: format!("{kind}_{suffix}"),
+                kind: kind.into(),
+                field: Some("bytes".into()),
+                filter,
+                percent: Some(90.0),
+                ..FeatureSpec::default()
+            };
             if reads_text(&spec) {
                 spec.field = Some("path".into());
             }
@@ -146,13 +153,22 @@ async fn an_aggregation_and_an_accumulator_say_the_same() {
             let expected = accumulated(&job, &docs, window);
             assert_eq!(fetched.buckets.len(), expected.len());
             for (theirs, ours) in fetched.buckets.iter().zip(&expected) {
-                assert_eq!((theirs.start_ms, &theirs.keys, &theirs.doc_counts, theirs.skipped_docs), (ours.start_ms, &ours.keys, &ours.doc_counts, ours.skipped_docs), "{}", engine.name);
+                assert_eq!(
+                    (theirs.start_ms, &theirs.keys, &theirs.doc_counts, theirs.skipped_docs),
+                    (ours.start_ms, &ours.keys, &ours.doc_counts, ours.skipped_docs),
+                    "{}",
+                    engine.name
+                );
                 assert_eq!(theirs.values, ours.values, "{}", engine.name);
                 for (f, spec) in job.features.iter().enumerate() {
                     for row in 0..ours.rows() {
                         let (a, b) = (theirs.value(f, row), ours.value(f, row));
                         let close = (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance(&spec.kind) * a.abs().max(b.abs()).max(1.0);
-                        assert!(close, "{} {} row {row} ({} documents): the engine says {a}, we say {b}", engine.name, spec.name, ours.doc_counts[row]);
+                        assert!(
+                            close,
+                            "{} {} row {row} ({} documents): the engine says {a}, we say {b}",
+                            engine.name, spec.name, ours.doc_counts[row]
+                        );
                     }
                 }
             }
@@ -181,7 +197,13 @@ async fn fifty_thousand_entities_cost_few_searches() {
     let entities = 50_000;
     let docs: Vec<Doc> = documents(100_000, entities).into_iter().map(|d| Doc { at_ms: START + d.at_ms % SPAN, ..d }).collect();
     let filter = |gte, lt| Some(Filter::Range { field: "status".into(), gte: Some(gte), lt });
-    let spec = |name: &str, kind: &str, filter| FeatureSpec { name: name.into(), kind: kind.into(), field: Some("bytes".into()), filter, ..FeatureSpec::default() };
+    let spec = |name: &str, kind: &str, filter| FeatureSpec {
+        name: name.into(),
+        kind: kind.into(),
+        field: Some("bytes".into()),
+        filter,
+        ..FeatureSpec::default()
+    };
     let features = vec![
         spec("rate", "rate", None),
         spec("size", "mean", None),
@@ -204,7 +226,10 @@ async fn fifty_thousand_entities_cost_few_searches() {
             let fetched = source.fetch(window).await.unwrap_or_else(|e| panic!("{}: {e}", engine.name));
             let (cpu, s) = (cpu_ms() - before, &fetched.stats);
             let rows = fetched.buckets[0].rows();
-            println!("{} {what}: {rows} entities, {} documents, {} searches, {} pages, {} bytes, engine {} ms, our CPU {cpu} ms", engine.name, s.documents, s.searches, s.pages, s.received_bytes, s.engine_took_ms);
+            println!(
+                "{} {what}: {rows} entities, {} documents, {} searches, {} pages, {} bytes, engine {} ms, our CPU {cpu} ms",
+                engine.name, s.documents, s.searches, s.pages, s.received_bytes, s.engine_took_ms
+            );
             assert!(rows > 45_000 && s.searches <= most, "{rows} entities, {} searches", s.searches);
             let by_key: BTreeMap<_, _> = (0..rows).map(|r| (fetched.buckets[0].keys.text(r).into_owned(), ())).collect();
             assert_eq!(by_key.len(), rows);

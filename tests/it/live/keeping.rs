@@ -22,7 +22,16 @@ async fn wipe(engine: &Engine) {
 
 fn anomaly(entity: &str, start_ms: i64) -> Anomaly {
     let id = ids::anomaly_id("web", entity.as_bytes(), start_ms);
-    Anomaly { id, job: "web".into(), entity_key: entity.into(), entity_field: "source.ip".into(), start_ms, span_ms: 300_000, score: 80.0, ..Anomaly::default() }
+    Anomaly {
+        id,
+        job: "web".into(),
+        entity_key: entity.into(),
+        entity_field: "source.ip".into(),
+        start_ms,
+        span_ms: 300_000,
+        score: 80.0,
+        ..Anomaly::default()
+    }
 }
 
 #[tokio::test]
@@ -36,7 +45,9 @@ async fn a_window_is_delivered_twice_and_stands_there_once() {
         let found = [anomaly("10.0.0.1", january), anomaly("10.0.0.2", january), anomaly("10.0.0.1", 1_770_000_000_000)];
         let first = sink.deliver(&found).await.unwrap_or_else(|e| panic!("{}: {e}", engine.name));
         assert_eq!((first.created, first.already_there, first.rejected), (3, 0, 0));
-        let read = async |a: &Anomaly, month: &str| engine.send(Call::get(path(&[&format!("{PREFIX}-anomalies-{month}"), "_doc", &a.id]))).await["_source"].clone();
+        let read = async |a: &Anomaly, month: &str| {
+            engine.send(Call::get(path(&[&format!("{PREFIX}-anomalies-{month}"), "_doc", &a.id]))).await["_source"].clone()
+        };
         let before = read(&found[0], "2026.01").await;
         now.fetch_add(3_600_000, Ordering::SeqCst);
         let second = sink.deliver(&found).await.unwrap();
@@ -63,7 +74,14 @@ async fn of_two_workers_one_moves_the_checkpoint_and_snapshots_come_back_whole()
         wipe(&engine).await;
         let store = |owner: &str| ClusterStore::new(engine.cluster.clone(), PREFIX, owner);
         let (mut one, mut two) = (store("one"), store("two"));
-        let at = |epoch: u64, next_ms: i64| Checkpoint { job: "web".into(), next_ms, epoch, snapshot_ms: None, report_from_ms: 0, config_hash: "c".into() };
+        let at = |epoch: u64, next_ms: i64| Checkpoint {
+            job: "web".into(),
+            next_ms,
+            epoch,
+            snapshot_ms: None,
+            report_from_ms: 0,
+            config_hash: "c".into(),
+        };
         assert_eq!(one.load_checkpoint("web").await.unwrap(), None, "{}", engine.name);
         one.commit(None, &at(1, 10)).await.unwrap();
         assert!(matches!(two.commit(None, &at(1, 10)).await, Err(StateError::Conflict { .. })), "{}", engine.name);
