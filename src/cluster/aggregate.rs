@@ -3,6 +3,7 @@
 //! Every page rescans the window unless the index is sorted by the entity, so a page is as large as `search.max_buckets`
 //! lets it be; it shrinks when the engine says that it is too big, and stays small from then on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Map, Value, json};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::client::Cluster;
 use super::error::ClusterError;
 use super::flavor::Flavor;
-use super::page::{self, COMPOSITE, TIME_SOURCE};
+use super::page::{self, COMPOSITE, TIME_SOURCE, TOTALS};
 use super::search::{PointInTime, ReadStats, search};
 use crate::model::AggRow;
 
@@ -102,10 +103,8 @@ impl CompositeQuery<'_> {
     }
 
     fn body(&self, size: u32, after: Option<&Value>) -> Value {
-        let mut sources = Vec::new();
-        if let Some((field, span_ms)) = self.time {
-            sources.push(json!({ TIME_SOURCE: { "date_histogram": { "field": field, "fixed_interval": format!("{span_ms}ms") } } }));
-        }
+        let histogram = self.time.map(|(field, span_ms)| json!({ "date_histogram": { "field": field, "fixed_interval": format!("{span_ms}ms") } }));
+        let mut sources: Vec<Value> = histogram.iter().map(|h| json!({ TIME_SOURCE: h })).collect();
         for (name, field) in self.names().iter().zip(self.keys) {
             sources.push(json!({ name: { "terms": { "field": field } } }));
         }
@@ -117,8 +116,23 @@ impl CompositeQuery<'_> {
         if !self.aggregations.is_empty() {
             rows["aggs"] = Value::Object(self.aggregations.clone());
         }
-        json!({ "size": 0, "track_total_hits": after.is_none(), "query": self.query, "aggs": { COMPOSITE: rows } })
+        let mut aggs = json!({ COMPOSITE: rows });
+        if let (None, Some(mut histogram)) = (after, histogram) {
+            histogram["date_histogram"]["min_doc_count"] = json!(1);
+            aggs[TOTALS] = histogram;
+        }
+        json!({ "size": 0, "track_total_hits": after.is_none(), "query": self.query, "aggs": aggs })
     }
+}
+
+/// What reading all rows of a question cost and counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompositeOutcome {
+    /// What it cost.
+    pub stats: ReadStats,
+    /// All documents per bucket of time (by its start in milliseconds), also those without an entity key; empty when
+    /// the question has no time source.
+    pub totals: BTreeMap<i64, u64>,
 }
 
 /// Reads all rows of a question, page by page, under a point in time where the engine has it. On an error nothing that
@@ -129,7 +143,7 @@ pub async fn composite(
     page_size: &PageSize,
     query: &CompositeQuery<'_>,
     on_row: &mut (dyn FnMut(AggRow) + Send),
-) -> Result<ReadStats, ClusterError> {
+) -> Result<CompositeOutcome, ClusterError> {
     let mut pit = PointInTime::open(cluster, flavor, query.index).await?;
     let result = composite_under(cluster, &mut pit, page_size, query, on_row).await;
     if let Some(pit) = pit {
@@ -144,35 +158,37 @@ async fn composite_under(
     page_size: &PageSize,
     query: &CompositeQuery<'_>,
     on_row: &mut (dyn FnMut(AggRow) + Send),
-) -> Result<ReadStats, ClusterError> {
+) -> Result<CompositeOutcome, ClusterError> {
     let (names, terms) = (query.names(), query.terms());
-    let mut stats = ReadStats::default();
+    let mut outcome = CompositeOutcome::default();
     let mut after: Option<Value> = None;
     loop {
         let size = page_size.next(terms);
-        let answer = search(cluster, pit, query.index, query.body(size, after.as_ref()), &mut stats).await;
+        let answer = search(cluster, pit, query.index, query.body(size, after.as_ref()), &mut outcome.stats).await;
         let (reply, envelope) = match answer {
             Err(e) if e.kind.is_too_big() && page_size.halve(size) => {
-                stats.retries += 1;
+                outcome.stats.retries += 1;
                 continue;
             }
             other => other?,
         };
+        let aggregations = envelope.aggregations.unwrap_or_default();
         if after.is_none() {
-            stats.documents = envelope.hits.total.map_or(0, |t| t.value);
+            outcome.stats.documents = envelope.hits.total.map_or(0, |t| t.value);
+            outcome.totals = aggregations.totals.buckets.iter().map(|b| (b.key as i64, b.doc_count)).collect();
         }
         let mut inner = 0;
         let rows = page::rows(&reply, &names, &mut |row| {
             inner += row.nodes.values().map(|n| n.buckets.len() + n.v.as_ref().map_or(0, |v| v.buckets.len())).sum::<usize>();
             on_row(row);
         })?;
-        stats.rows += rows as u64;
-        stats.pages += u64::from(rows > 0);
+        outcome.stats.rows += rows as u64;
+        outcome.stats.pages += u64::from(rows > 0);
         page_size.saw(rows as u64, inner as u64);
         // Not the last row and not the number of rows: only a missing `after_key` says that this is the end.
-        after = match envelope.aggregations.and_then(|a| a.rows.after_key) {
+        after = match aggregations.rows.after_key {
             Some(next) if after.as_ref() != Some(&next) => Some(next),
-            _ => return Ok(stats),
+            _ => return Ok(outcome),
         };
     }
 }

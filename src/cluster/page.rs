@@ -13,6 +13,8 @@ use crate::model::{AggNode, AggRow};
 
 /// The name of the composite aggregation in our searches.
 pub(super) const COMPOSITE: &str = "rows";
+/// The name of the aggregation that counts all documents per bucket of time, also those without an entity.
+pub(super) const TOTALS: &str = "totals";
 /// The name of its time source.
 pub(super) const TIME_SOURCE: &str = "t";
 
@@ -53,6 +55,20 @@ pub(super) struct Total {
 #[serde(default)]
 pub(super) struct After {
     pub rows: AfterKey,
+    pub totals: Totals,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Totals {
+    pub buckets: Vec<TotalOf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TotalOf {
+    pub key: f64,
+    pub doc_count: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

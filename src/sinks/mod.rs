@@ -1,5 +1,7 @@
 //! Sinks: where anomalies and run documents go. Delivery is idempotent: the same document twice is one document.
 
+pub mod anomaly_index;
+
 use crate::model::{Anomaly, RunDocument};
 
 /// What became of documents that were delivered.

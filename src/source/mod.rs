@@ -1,6 +1,8 @@
 //! Sources: where documents come from.
 
+pub mod index;
 pub mod memory;
+mod rows;
 
 use crate::model::{Bucket, Problems, Window};
 

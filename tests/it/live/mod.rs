@@ -1,3 +1,5 @@
 //! Against real engines: see `tests/engines/README.md`.
 
+mod faces;
+mod keeping;
 mod rim;
