@@ -222,7 +222,11 @@ impl Cluster {
     }
 
     /// As [`Cluster::send`]; an answer counts only if `check` accepts it, for HTTP 200 is not success.
-    pub async fn send_checked<T: Send>(&self, call: Call, check: impl Fn(&Reply) -> Result<T, ClusterError> + Send) -> Result<(Reply, T), ClusterError> {
+    pub async fn send_checked<T: Send>(
+        &self,
+        call: Call,
+        check: impl Fn(&Reply) -> Result<T, ClusterError> + Send,
+    ) -> Result<(Reply, T), ClusterError> {
         let attempts = if call.is_once { 1 } else { self.shared.budget.limits().attempts.max(1) };
         let mut attempt = 1;
         loop {

@@ -195,7 +195,12 @@ mod tests {
     fn addresses_are_checked_and_secrets_stay_out_of_messages() {
         assert!(host_url("https://es:9200", false).is_ok());
         assert!(host_url("http://es:9200", true).is_ok());
-        for (bad, says) in [("http://es:9200", "allow_http"), ("ftp://es", "neither"), ("https://u:hunter2@es:9200", "password_file"), ("u:hunter2@es:x", "cluster.hosts")] {
+        for (bad, says) in [
+            ("http://es:9200", "allow_http"),
+            ("ftp://es", "neither"),
+            ("https://u:hunter2@es:9200", "password_file"),
+            ("u:hunter2@es:x", "cluster.hosts"),
+        ] {
             let text = host_url(bad, false).unwrap_err().to_string();
             assert!(text.contains(says) && !text.contains("hunter2"), "{bad}: {text}");
         }

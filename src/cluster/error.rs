@@ -86,12 +86,7 @@ impl ErrorKind {
             Self::NoIndex | Self::ReadOnly | Self::PointInTimeGone | Self::Breaker | Self::TooManyBuckets | Self::BodyTooLarge | Self::Conflict => {
                 Answer::Hold
             }
-            Self::UntrustedCertificate
-            | Self::Unauthorized
-            | Self::Forbidden
-            | Self::NotFound
-            | Self::Refused
-            | Self::Misconfigured => Answer::Stop,
+            Self::UntrustedCertificate | Self::Unauthorized | Self::Forbidden | Self::NotFound | Self::Refused | Self::Misconfigured => Answer::Stop,
         }
     }
 
@@ -259,12 +254,21 @@ mod tests {
 
     #[test]
     fn what_engines_answer_is_told_apart() {
-        let wrap = |name: &str, reason: &str| format!(r#"{{"error":{{"root_cause":[{{"type":"{name}","reason":"{reason}"}}],"type":"{name}","reason":"{reason}"}},"status":400}}"#);
+        let wrap = |name: &str, reason: &str| {
+            format!(r#"{{"error":{{"root_cause":[{{"type":"{name}","reason":"{reason}"}}],"type":"{name}","reason":"{reason}"}},"status":400}}"#)
+        };
         for (status, body, expected) in [
             (401, wrap("security_exception", "missing authentication credentials"), ErrorKind::Unauthorized),
             (403, wrap("security_exception", "action [x] is unauthorized"), ErrorKind::Forbidden),
             (403, wrap("cluster_block_exception", "index [i] blocked by: [FORBIDDEN/8/index write (api)];"), ErrorKind::ReadOnly),
-            (429, wrap("cluster_block_exception", "index [i] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"), ErrorKind::ReadOnly),
+            (
+                429,
+                wrap(
+                    "cluster_block_exception",
+                    "index [i] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];",
+                ),
+                ErrorKind::ReadOnly,
+            ),
             (404, wrap("index_not_found_exception", "no such index [logs]"), ErrorKind::NoIndex),
             (400, wrap("index_closed_exception", "closed"), ErrorKind::NoIndex),
             (429, wrap("circuit_breaking_exception", "[parent] Data too large"), ErrorKind::Breaker),

@@ -76,7 +76,8 @@ struct Capability {
 
 /// Asks what a pattern says about some fields. A pattern that matches nothing is an error.
 pub async fn field_caps(cluster: &Cluster, index: &str, fields: &[String]) -> Result<FieldsReport, ClusterError> {
-    let call = Call::post(path(&[index, "_field_caps"])).with("fields", fields.join(",")).with("include_unmapped", true).with("allow_no_indices", false);
+    let call =
+        Call::post(path(&[index, "_field_caps"])).with("fields", fields.join(",")).with("include_unmapped", true).with("allow_no_indices", false);
     let answer: Answer = cluster.fetch(call).await?;
     let mut report = FieldsReport { indices: answer.indices.0, fields: BTreeMap::new() };
     report.indices.sort_unstable();

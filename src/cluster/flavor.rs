@@ -84,20 +84,12 @@ impl Flavor {
         // With its compatibility setting OpenSearch calls itself Elasticsearch 7.10.2; the endpoints tell the truth.
         let product = if says_opensearch || (search_pit && !pit) { Product::OpenSearch } else { Product::Elasticsearch };
         let is_elastic = product == Product::Elasticsearch;
-        let (security, who) = if is_elastic {
-            ("/_security/_authenticate", "/username")
-        } else {
-            ("/_plugins/_security/authinfo", "/user_name")
-        };
+        let (security, who) = if is_elastic { ("/_security/_authenticate", "/username") } else { ("/_plugins/_security/authinfo", "/user_name") };
         let user = ask(cluster, Call::get(security)).await?;
         Ok(Self {
             product,
             version: root.number,
-            point_in_time: if search_pit && !pit {
-                Some(PointInTimeApi::SearchPointInTime)
-            } else {
-                pit.then_some(PointInTimeApi::Pit)
-            },
+            point_in_time: if search_pit && !pit { Some(PointInTimeApi::SearchPointInTime) } else { pit.then_some(PointInTimeApi::Pit) },
             has_tier: is_elastic && tier_is_a_field(cluster).await?,
             has_ilm: is_elastic && answers(cluster, Call::get("/_ilm/status")).await?,
             has_ism: !is_elastic && answers(cluster, Call::get("/_plugins/_ism/policies")).await?,
@@ -126,7 +118,12 @@ impl Flavor {
 fn is_telling(error: &ClusterError) -> bool {
     !matches!(
         error.kind,
-        ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Busy | ErrorKind::Unauthorized | ErrorKind::CutBody | ErrorKind::UntrustedCertificate
+        ErrorKind::Unreachable
+            | ErrorKind::TimedOut
+            | ErrorKind::Busy
+            | ErrorKind::Unauthorized
+            | ErrorKind::CutBody
+            | ErrorKind::UntrustedCertificate
     )
 }
 

@@ -95,12 +95,7 @@ impl Budget {
     /// A budget; `seed` makes the jitter repeatable.
     pub fn new(limits: Limits, timer: Arc<dyn Timer>, seed: u64) -> Self {
         let clock = Ticking(timer.clone());
-        let strain = Strain {
-            paused_until: Duration::ZERO,
-            spacing: Duration::ZERO,
-            owed_bytes: 0,
-            jitter: ChaCha8Rng::seed_from_u64(seed),
-        };
+        let strain = Strain { paused_until: Duration::ZERO, spacing: Duration::ZERO, owed_bytes: 0, jitter: ChaCha8Rng::seed_from_u64(seed) };
         Self {
             limits,
             requests: RateLimiter::direct_with_clock(Quota::per_second(limits.requests_per_second), clock.clone()),

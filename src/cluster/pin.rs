@@ -26,9 +26,10 @@ pub(super) async fn find(url: &Url, fingerprint: &str, timeout: Duration) -> Res
     let chain = tokio::time::timeout(timeout, presented(url, &place))
         .await
         .map_err(|_| ClusterError::new(ErrorKind::TimedOut, place.clone(), "no TLS handshake"))??;
-    chain.into_iter().find(|der| Sha256::digest(der).as_slice() == wanted).ok_or_else(|| {
-        ClusterError::new(ErrorKind::UntrustedCertificate, place, "no certificate of the chain has the fingerprint that was given")
-    })
+    chain
+        .into_iter()
+        .find(|der| Sha256::digest(der).as_slice() == wanted)
+        .ok_or_else(|| ClusterError::new(ErrorKind::UntrustedCertificate, place, "no certificate of the chain has the fingerprint that was given"))
 }
 
 /// Reads 64 hexadecimal digits, with or without colons and in either case.
@@ -83,11 +84,21 @@ impl ServerCertVerifier for Look {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
-    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 

@@ -197,7 +197,11 @@ pub async fn hits(
     let mut pit = PointInTime::open(cluster, flavor, query.index).await?;
     if pit.is_none() {
         let place = path(&[query.index, "_search"]);
-        return Err(ClusterError::new(ErrorKind::Misconfigured, place, "raw documents need points in time: Elasticsearch 7.10, OpenSearch 2.4 or later"));
+        return Err(ClusterError::new(
+            ErrorKind::Misconfigured,
+            place,
+            "raw documents need points in time: Elasticsearch 7.10, OpenSearch 2.4 or later",
+        ));
     }
     let result = hits_under(cluster, &mut pit, query, on_page).await;
     if let Some(pit) = pit {

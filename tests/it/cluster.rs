@@ -236,9 +236,19 @@ async fn a_read_only_index_a_full_queue_and_a_short_answer_hold_the_window() {
 #[tokio::test]
 async fn a_point_in_time_is_closed_after_success_failure_and_being_dropped() {
     let opensearch = Flavor { point_in_time: Some(elkhound::cluster::flavor::PointInTimeApi::SearchPointInTime), ..flavor() };
-    let query = HitsQuery { index: "logs", query: json!({ "match_all": {} }), sort_field: "@timestamp", docvalue_fields: vec![], source_fields: vec![], page_size: 10 };
+    let query = HitsQuery {
+        index: "logs",
+        query: json!({ "match_all": {} }),
+        sort_field: "@timestamp",
+        docvalue_fields: vec![],
+        source_fields: vec![],
+        page_size: 10,
+    };
     for search in [
-        answer(200, json!({ "took": 1, "timed_out": false, "_shards": { "total": 1, "failed": 0 }, "hits": { "total": { "value": 0 }, "hits": [] } })),
+        answer(
+            200,
+            json!({ "took": 1, "timed_out": false, "_shards": { "total": 1, "failed": 0 }, "hits": { "total": { "value": 0 }, "hits": [] } }),
+        ),
         answer(404, engine_error("search_context_missing_exception", "No search context found for id [1]")),
         ResponseTemplate::new(200).set_delay(Duration::from_secs(60)).set_body_json(json!({})),
     ] {
@@ -267,12 +277,24 @@ async fn a_point_in_time_is_closed_after_success_failure_and_being_dropped() {
 #[tokio::test]
 async fn documents_missing_from_a_frozen_view_are_noticed() {
     let pit = Flavor { point_in_time: Some(elkhound::cluster::flavor::PointInTimeApi::Pit), ..flavor() };
-    let query = HitsQuery { index: "logs", query: json!({ "match_all": {} }), sort_field: "@timestamp", docvalue_fields: vec![], source_fields: vec![], page_size: 10 };
+    let query = HitsQuery {
+        index: "logs",
+        query: json!({ "match_all": {} }),
+        sort_field: "@timestamp",
+        docvalue_fields: vec![],
+        source_fields: vec![],
+        page_size: 10,
+    };
     let server = MockServer::start().await;
     on(&server, "POST", "/logs/_pit", vec![answer(200, json!({ "id": "frozen" }))]).await;
     on(&server, "DELETE", "/_pit", vec![answer(200, json!({}))]).await;
     let hit = json!({ "_index": "logs", "_id": "1", "sort": [1, 2] });
-    let with = |hits: Vec<Value>| answer(200, json!({ "took": 1, "timed_out": false, "_shards": { "total": 1, "failed": 0 }, "hits": { "total": { "value": 2 }, "hits": hits } }));
+    let with = |hits: Vec<Value>| {
+        answer(
+            200,
+            json!({ "took": 1, "timed_out": false, "_shards": { "total": 1, "failed": 0 }, "hits": { "total": { "value": 2 }, "hits": hits } }),
+        )
+    };
     on(&server, "POST", "/_search", vec![with(vec![hit]), with(vec![])]).await;
     let (cluster, _) = connect(&options(&server.uri())).await;
     let error = hits(&cluster, &pit, &query, &mut |_| true).await.unwrap_err();
@@ -286,7 +308,12 @@ async fn something_that_is_no_search_engine_is_recognised() {
     on(&server, "GET", "/", vec![answer(200, json!({ "message": "hello" }))]).await;
     let (cluster, _) = connect(&options(&server.uri())).await;
     assert_eq!(Flavor::probe(&cluster).await.unwrap_err().kind, ErrorKind::NotJson);
-    let error = Cluster::connect(&ClusterOptions { allow_http: false, ..options(&server.uri()) }, std::sync::Arc::new(elkhound::cluster::SimulatedTimer::default())).await.unwrap_err();
+    let error = Cluster::connect(
+        &ClusterOptions { allow_http: false, ..options(&server.uri()) },
+        std::sync::Arc::new(elkhound::cluster::SimulatedTimer::default()),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Misconfigured);
     let _ = Call::get("/");
 }

@@ -74,10 +74,13 @@ async fn composite_rows_equal_brute_force_whatever_the_page_size() {
             .recreate(index, 3, json!({ "@timestamp": { "type": "date" }, "source": { "properties": { "ip": { "type": "ip" } } }, "status": { "type": "integer" }, "bytes": { "type": "long" } }))
             .await;
         engine
-            .fill(index, (0..count).map(|i| {
-                let (ip, status, bytes, t) = doc(i);
-                json!({ "@timestamp": t, "source": { "ip": ip }, "status": status, "bytes": bytes })
-            }))
+            .fill(
+                index,
+                (0..count).map(|i| {
+                    let (ip, status, bytes, t) = doc(i);
+                    json!({ "@timestamp": t, "source": { "ip": ip }, "status": status, "bytes": bytes })
+                }),
+            )
             .await;
         let keys = ["source.ip".to_owned()];
         let aggregations = json!({
