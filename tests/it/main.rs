@@ -4,6 +4,7 @@ mod cluster;
 mod config;
 mod house;
 mod live;
+mod pages;
 mod pipeline;
 mod support;
 mod tls;
