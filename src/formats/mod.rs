@@ -2,6 +2,10 @@
 //!
 //! To add one: one file, one line in [`CATALOGUE`].
 
+pub mod access_log;
+mod clock;
+mod targets;
+
 use crate::model::{EventBatch, Fields, Part};
 
 /// What became of a line.
@@ -43,4 +47,4 @@ pub trait LogFormat: Send + Sync {
 }
 
 /// Every format there is, the more specific first: where two read a file equally well the first one is taken.
-pub const CATALOGUE: &[&dyn LogFormat] = &[];
+pub const CATALOGUE: &[&dyn LogFormat] = &[&access_log::AccessLog];
