@@ -21,14 +21,6 @@ impl LogFormat for AccessLog {
         }
     }
 
-    fn sniff(&self, lines: &[&[u8]]) -> f64 {
-        let fields = Fields::default();
-        let mut batch = EventBatch::new(&fields);
-        let mut reader = Reader::new(&fields, &FormatOptions::default());
-        let good = lines.iter().filter(|l| reader.read(l, &mut batch) == ReadLine::Event).count();
-        good as f64 / lines.len().max(1) as f64
-    }
-
     fn reader(&self, fields: &Fields, options: &FormatOptions) -> Box<dyn LineReader> {
         Box::new(Reader::new(fields, options))
     }

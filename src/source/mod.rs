@@ -1,5 +1,6 @@
 //! Sources: where documents come from.
 
+pub mod files;
 pub mod memory;
 
 use crate::model::{Bucket, Problems, Window};

@@ -132,6 +132,6 @@ fn what_is_no_access_log_line_is_a_problem_and_blank_lines_are_nothing() {
 #[test]
 fn detection_tells_access_logs_from_others() {
     let good = format!(r#"192.0.2.7 - - {TIME} "GET / HTTP/1.1" 200 5"#);
-    assert_eq!(AccessLog.sniff(&[good.as_bytes(), b"noise"]), 0.5);
-    assert_eq!(AccessLog.sniff(&[]), 0.0);
+    assert_eq!(AccessLog.sniff(&[good.as_bytes(), b"noise", b""], &FormatOptions::default()), 0.5);
+    assert_eq!(AccessLog.sniff(&[], &FormatOptions::default()), 0.0);
 }
