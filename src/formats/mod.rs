@@ -4,6 +4,9 @@
 
 pub mod access_log;
 mod clock;
+pub mod csv;
+pub mod json;
+mod paths;
 mod targets;
 
 use crate::model::{EventBatch, Fields, Part};
@@ -52,7 +55,7 @@ pub trait LogFormat: Send + Sync {
 }
 
 /// Every format there is, the more specific first: where two read a file equally well the first one is taken.
-pub const CATALOGUE: &[&dyn LogFormat] = &[&access_log::AccessLog];
+pub const CATALOGUE: &[&dyn LogFormat] = &[&json::Json, &access_log::AccessLog, &csv::Csv];
 
 /// Smallest share of the first lines that a format has to read to be taken.
 const MIN_SHARE: f64 = 0.2;

@@ -41,7 +41,12 @@ impl Target {
     #[inline]
     pub(super) fn text(self, batch: &mut EventBatch, value: &[u8]) {
         if let Some(c) = self.keyword {
-            batch.set_keyword(c as usize, value);
+            if value.is_ascii() || std::str::from_utf8(value).is_ok() {
+                batch.set_keyword(c as usize, value);
+            } else {
+                // An engine stores the same replacement characters.
+                batch.set_keyword(c as usize, String::from_utf8_lossy(value).as_bytes());
+            }
         }
         if let Some(c) = self.number {
             batch.set_number(c as usize, number_of(value));
