@@ -3,7 +3,9 @@
 mod job;
 mod output;
 mod progress;
+mod rows;
 mod scores;
+mod series;
 mod table;
 
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ use crate::source::files::open::InputError;
 use crate::source::files::{Feed, FileSource, lock};
 use crate::state::memory::MemoryStore;
 use progress::Progress;
-use scores::{Judge, ScoreFile};
+use scores::Judge;
 
 /// Anomalies that the table and the page can show; `--out` has all.
 const MAX_SHOWN: usize = 5_000;
@@ -46,6 +48,12 @@ pub struct Args {
     /// Field or column that holds the time.
     #[arg(long, value_name = "NAME")]
     pub time: Option<String>,
+    /// Column that holds the value of a series.
+    #[arg(long, value_name = "NAME")]
+    pub value: Option<String>,
+    /// Table to learn from, for --preset table.
+    #[arg(long, value_name = "TRAIN.csv")]
+    pub train: Option<PathBuf>,
     /// Field of the job = name in the file, such as source.ip=client; may be repeated.
     #[arg(long, value_name = "FIELD=NAME")]
     pub map: Vec<String>,
@@ -71,23 +79,33 @@ pub struct Args {
 struct Stop {
     message: String,
     exit: Exit,
+    /// The file that was of no use: among others the scan goes on without it.
+    input: Option<InputError>,
 }
 
 impl Stop {
     fn config(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::BadConfig }
+        Self { message: message.into(), exit: Exit::BadConfig, input: None }
+    }
+
+    fn failure(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Failure, input: None }
+    }
+
+    fn input(e: InputError) -> Self {
+        Self { exit: if e.is_missing { Exit::NoInput } else { Exit::BadInput }, message: e.message.clone(), input: Some(e) }
     }
 }
 
 impl From<InputError> for Stop {
     fn from(e: InputError) -> Self {
-        Self { exit: if e.is_missing { Exit::NoInput } else { Exit::BadInput }, message: e.message }
+        Self::input(e)
     }
 }
 
 impl From<CycleError> for Stop {
     fn from(e: CycleError) -> Self {
-        Self { message: e.to_string(), exit: Exit::Failure }
+        Self::failure(e.to_string())
     }
 }
 
@@ -113,30 +131,46 @@ pub fn run(args: &Args, json: bool) -> Exit {
 }
 
 fn scan(args: &Args, shown: &MemorySink) -> Result<Outcome, Stop> {
+    let judge = match &args.scores {
+        Some(path) => Some(Judge::new(create(path)?, &args.preset)),
+        None => None,
+    };
+    if let Some(path) = &args.out {
+        create(path)?;
+    }
+    let outcome = match args.preset.as_str() {
+        "series" => series::scan(args, shown, judge.as_ref()),
+        "table" => rows::scan(args, shown, judge.as_ref()),
+        _ => windows(args, shown, judge.as_ref()),
+    }?;
+    judge.map_or(Ok(()), Judge::finish).map_err(Stop::failure)?;
+    Ok(outcome)
+}
+
+/// Events of log files, window by window.
+fn windows(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Outcome, Stop> {
     let job = Arc::new(job::resolve(args).map_err(Stop::config)?);
     let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
     let feed = Feed::open(&args.inputs, std::slice::from_ref(&job), read_options(args)?)?;
     let mut progress = Progress::new(feed.total_bytes(), feed.bytes());
     let feed = Arc::new(Mutex::new(feed));
     let source = Box::new(FileSource::new(feed.clone(), 0));
-    let mut pipeline = pipeline(job.clone(), source, args, options, shown)?;
-    let (scores, writer) = score_file(args, scores::Layout::Windows(scores::file_label(&args.inputs)))?;
-    pipeline.tap = scores.map(|s| Box::new(s) as Box<dyn crate::pipeline::Tap>);
+    let mut pipeline = pipeline(job.clone(), source, args, options, shown, judge)?;
+    if let Some(judge) = judge {
+        judge.next_table(&scores::file_label(&args.inputs));
+    }
     let mut total = RunDocument { job: job.id.clone(), ..RunDocument::default() };
     loop {
         let more = lock(&feed).pump();
         progress.at(lock(&feed).lines());
         while let Some(window) = next(&feed) {
-            let run = futures::executor::block_on(cycle(&mut pipeline, window))?;
-            output::add(&mut total, &run);
+            output::add(&mut total, &futures::executor::block_on(cycle(&mut pipeline, window))?);
         }
         if !more {
             break;
         }
     }
     progress.finish();
-    drop(pipeline);
-    writer.map_or(Ok(()), Judge::finish).map_err(|message| Stop { message, exit: Exit::Failure })?;
     let feed = lock(&feed);
     Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec() })
 }
@@ -151,24 +185,35 @@ async fn cycle(pipeline: &mut Pipeline, window: crate::model::Window) -> Result<
     Ok(run)
 }
 
-fn pipeline(job: Arc<Job>, source: Box<dyn crate::source::Source>, args: &Args, options: Options, shown: &MemorySink) -> Result<Pipeline, Stop> {
+fn pipeline(
+    job: Arc<Job>,
+    source: Box<dyn crate::source::Source>,
+    args: &Args,
+    options: Options,
+    shown: &MemorySink,
+    judge: Option<&Judge>,
+) -> Result<Pipeline, Stop> {
     let mut sinks: Vec<Box<dyn crate::sinks::Sink>> = vec![Box::new(shown.clone())];
     if let Some(path) = &args.out {
-        sinks.push(Box::new(crate::sinks::ndjson::Ndjson::anomalies(create(path)?)));
+        sinks.push(Box::new(crate::sinks::ndjson::Ndjson::anomalies(append(path)?)));
     }
-    Pipeline::new(job, source, sinks, Box::new(MemoryStore::default()), options).map_err(Stop::config)
+    let mut pipeline = Pipeline::new(job, source, sinks, Box::new(MemoryStore::default()), options).map_err(Stop::config)?;
+    pipeline.tap = judge.map(|j| Box::new(j.tap()) as Box<dyn crate::pipeline::Tap>);
+    Ok(pipeline)
 }
 
 fn create(path: &std::path::Path) -> Result<std::io::BufWriter<std::fs::File>, Stop> {
-    let file = std::fs::File::create(path);
-    let failed = |e: &std::io::Error| Stop { message: format!("{}: cannot be written: {}", path.display(), crate::source::files::open::words(e)), exit: Exit::Failure };
-    file.map(std::io::BufWriter::new).map_err(|e| failed(&e))
+    std::fs::File::create(path).map(std::io::BufWriter::new).map_err(|e| not_written(path, &e))
 }
 
-fn score_file(args: &Args, layout: scores::Layout) -> Result<(Option<ScoreFile>, Option<Judge>), Stop> {
-    let Some(path) = &args.scores else { return Ok((None, None)) };
-    let judge = Judge::new(create(path)?, layout);
-    Ok((Some(judge.tap()), Some(judge)))
+/// Opens the file that [`scan`] emptied at its start, to go on at its end: every job of a scan writes into it.
+fn append(path: &std::path::Path) -> Result<std::io::BufWriter<std::fs::File>, Stop> {
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    file.map(std::io::BufWriter::new).map_err(|e| not_written(path, &e))
+}
+
+fn not_written(path: &std::path::Path, e: &std::io::Error) -> Stop {
+    Stop::failure(format!("{}: cannot be written: {}", path.display(), crate::source::files::open::words(e)))
 }
 
 fn learn_until(args: &Args) -> Result<i64, Stop> {

@@ -1,7 +1,10 @@
 //! Sources: where documents come from.
 
+pub mod columns;
 pub mod files;
 pub mod memory;
+pub mod series;
+pub mod table;
 
 use crate::model::{Bucket, Problems, Window};
 

@@ -9,8 +9,7 @@ use crate::model::{DetectorSpec, Direction, FeatureSpec, Filter, Job};
 pub fn resolve(args: &Args) -> Result<Job, String> {
     let mut job = preset(&args.preset)?;
     if let Some(span) = args.bucket_span {
-        let ms = i64::try_from(span.as_millis()).ok().filter(|ms| (1_000..=31 * crate::model::time::DAY_MS).contains(ms));
-        job.bucket_span_ms = ms.ok_or("--bucket-span has to lie between 1s and 31d")?;
+        job.bucket_span_ms = span_ms(span)?;
         job.frequency_ms = job.bucket_span_ms;
     }
     if !args.entity.is_empty() {
@@ -26,7 +25,23 @@ pub fn resolve(args: &Args) -> Result<Job, String> {
     Ok(job)
 }
 
+/// A bucket span in milliseconds, when it is of any use.
+pub fn span_ms(span: humantime::Duration) -> Result<i64, String> {
+    let ms = i64::try_from(span.as_millis()).ok().filter(|ms| (1_000..=31 * crate::model::time::DAY_MS).contains(ms));
+    ms.ok_or_else(|| "--bucket-span has to lie between 1s and 31d".to_owned())
+}
+
 fn preset(name: &str) -> Result<Job, String> {
+    if matches!(name, "series" | "table") {
+        let features = if name == "series" {
+            vec![FeatureSpec { name: "value".into(), kind: "mean".into(), field: Some("value".into()), ..FeatureSpec::default() }]
+        } else {
+            Vec::new()
+        };
+        let detectors = crate::detectors::names().into_iter().filter(|n| *n == name);
+        let detectors = detectors.map(|n| DetectorSpec { kind: n.into(), ..DetectorSpec::default() }).collect();
+        return Ok(Job { id: name.into(), preset: Some(name.into()), features, detectors, ..Job::default() });
+    }
     if name != "web_access" {
         return Err(format!("there is no preset `{name}`; there are: web_access"));
     }

@@ -62,7 +62,7 @@ impl Feed {
         let bytes = Arc::new(AtomicU64::new(0));
         let files = list(paths)?;
         let (mut inputs, mut failures) = (Vec::new(), Vec::new());
-        for (i, (path, _)) in files.iter().enumerate() {
+        for (i, path) in files.iter().enumerate() {
             match Input::new(path, &options, &bytes) {
                 Ok(mut input) => {
                     if i >= MAX_WAITING_OPEN {

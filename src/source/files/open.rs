@@ -102,8 +102,8 @@ pub fn open(path: &Path, bytes: &Arc<AtomicU64>) -> Result<Opened, InputError> {
 }
 
 /// Everything that the command line names as single files, folders replaced by what is in them (hidden files left out),
-/// in order of name. The flag says whether the file was named itself.
-pub fn list(inputs: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, InputError> {
+/// in order of name.
+pub fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, InputError> {
     let mut out = Vec::new();
     for input in inputs {
         if input.as_os_str() != STDIN && input.is_dir() {
@@ -113,13 +113,13 @@ pub fn list(inputs: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, InputError> {
                 return Err(InputError::useless(input, "holds no files"));
             }
         } else {
-            out.push((input.clone(), true));
+            out.push(input.clone());
         }
     }
     Ok(out)
 }
 
-fn walk(folder: &Path, depth: usize, out: &mut Vec<(PathBuf, bool)>) -> Result<(), InputError> {
+fn walk(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
     let entries = std::fs::read_dir(folder).map_err(|e| InputError::missing(folder, &e))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
     paths.sort();
@@ -133,7 +133,7 @@ fn walk(folder: &Path, depth: usize, out: &mut Vec<(PathBuf, bool)>) -> Result<(
                 walk(&path, depth + 1, out)?;
             }
         } else {
-            out.push((path, false));
+            out.push(path);
         }
     }
     Ok(())
@@ -175,7 +175,7 @@ mod tests {
         for name in ["b.log", "a.log", ".hidden", "sub/c.log"] {
             std::fs::write(dir.path().join(name), "x").unwrap();
         }
-        let names: Vec<_> = list(&[dir.path().to_owned()]).unwrap().into_iter().map(|(p, _)| p.strip_prefix(dir.path()).unwrap().to_owned()).collect();
+        let names: Vec<_> = list(&[dir.path().to_owned()]).unwrap().into_iter().map(|p| p.strip_prefix(dir.path()).unwrap().to_owned()).collect();
         assert_eq!(names, [Path::new("a.log"), Path::new("b.log"), Path::new("sub/c.log")]);
         let empty = dir.path().join("empty");
         std::fs::create_dir(&empty).unwrap();
