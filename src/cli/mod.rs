@@ -2,6 +2,7 @@
 
 pub mod exit;
 pub mod parts;
+pub mod scan;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Find anomalies in files: access logs, JSON lines, CSV.
+    Scan(scan::Args),
     /// List every feature, detector, format and preset with a description and an example.
     Parts(parts::Args),
     /// Print a completion script for a shell.
@@ -36,6 +39,7 @@ pub enum Command {
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
+        Some(Command::Scan(args)) => scan::run(&args, cli.json),
         Some(Command::Parts(args)) => parts::run(&args, cli.json),
         Some(Command::Completion { shell }) => {
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "elkhound", &mut std::io::stdout());

@@ -1,6 +1,7 @@
 //! Events -> buckets: groups log events by slice of time and entity and feeds every feature, column by column.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use hashbrown::HashTable;
 
@@ -40,10 +41,16 @@ impl FeatureSet {
     }
 }
 
+/// Events per row whose place is kept as evidence.
+pub const EVIDENCE: usize = 3;
+
+/// Where the first events of a row came from, as the reader numbers places; `u64::MAX` where there was none.
+pub type Origins = [u64; EVIDENCE];
+
 /// Turns events into buckets. Buckets stay open until [`Extractor::close_before`] is called for them.
-pub struct Extractor<'a> {
-    job: &'a Job,
-    set: &'a FeatureSet,
+pub struct Extractor<J, S> {
+    job: J,
+    set: S,
     entity_columns: Vec<usize>,
     mask: Option<Mask>,
     open: BTreeMap<i64, OpenBucket>,
@@ -51,12 +58,18 @@ pub struct Extractor<'a> {
     closed_until_ms: i64,
     late: u64,
     key: Vec<u8>,
+    chosen: Vec<u64>,
+    evidence: BTreeMap<i64, Vec<(u64, Origins)>>,
 }
+
+/// Weight of an open bucket beside its rows, in [`Extractor::open_size`].
+const BUCKET_SIZE: usize = 64;
 
 struct OpenBucket {
     index: HashTable<u32>,
     keys: Keys,
     doc_counts: Vec<u64>,
+    origins: Vec<Origins>,
     numeric: Vec<Box<dyn Accumulator>>,
     values: Vec<ValuesAccumulator>,
     hits: Vec<Hit>,
@@ -64,18 +77,20 @@ struct OpenBucket {
     dropped_docs: u64,
 }
 
-impl<'a> Extractor<'a> {
-    /// An extractor for a job, reading batches whose columns are `fields` (the set's own, or a superset).
-    pub fn new(job: &'a Job, set: &'a FeatureSet, fields: &Fields) -> Self {
+impl<J: Deref<Target = Job>, S: Deref<Target = FeatureSet>> Extractor<J, S> {
+    /// An extractor for a job (borrowed or shared), reading batches whose columns are `fields` (the set's own, or a superset).
+    pub fn new(job: J, set: S, fields: &Fields) -> Self {
         Self {
-            job,
-            set,
             entity_columns: job.entity_fields.iter().map(|f| fields.column(f, FieldKind::Keyword).unwrap_or(usize::MAX)).collect(),
             mask: job.filter.as_ref().map(|f| Mask::new(f, fields)),
             open: BTreeMap::new(),
             closed_until_ms: i64::MIN,
             late: 0,
             key: Vec::new(),
+            chosen: Vec::new(),
+            evidence: BTreeMap::new(),
+            job,
+            set,
         }
     }
 
@@ -89,8 +104,29 @@ impl<'a> Extractor<'a> {
         self.open.keys().copied()
     }
 
+    /// How much is held in open buckets: rows and keyword values, and a share for each bucket.
+    pub fn open_size(&self) -> usize {
+        self.open.values().map(|b| BUCKET_SIZE + b.keys.len() + b.values.iter().map(ValuesAccumulator::len).sum::<usize>()).sum()
+    }
+
+    /// Places of the last batch that were kept as evidence.
+    pub fn chosen(&self) -> &[u64] {
+        &self.chosen
+    }
+
+    /// Evidence of a closed bucket: key hash of each row and where its first events came from. Given out once.
+    pub fn take_evidence(&mut self, start_ms: i64) -> Vec<(u64, Origins)> {
+        self.evidence.remove(&start_ms).unwrap_or_default()
+    }
+
     /// Adds a batch whose columns are `fields`.
     pub fn add(&mut self, batch: &EventBatch, fields: &Fields) {
+        self.add_from(batch, fields, &[]);
+    }
+
+    /// Adds a batch and keeps, for each row, from which of `origins` (one per event) its first events came.
+    pub fn add_from(&mut self, batch: &EventBatch, fields: &Fields, origins: &[u64]) {
+        self.chosen.clear();
         let span = self.job.bucket_span_ms;
         let mut touched: Vec<i64> = Vec::new();
         let mut current = i64::MIN;
@@ -109,12 +145,15 @@ impl<'a> Extractor<'a> {
                     touched.push(start);
                 }
             }
-            let (set, max) = (self.set, self.job.max_entities);
+            let (set, max) = (&self.set, self.job.max_entities);
             let bucket = self.open.entry(start).or_insert_with(|| OpenBucket::new(set, fields));
-            if entity_key(batch, event, &self.entity_columns, &mut self.key) {
-                bucket.hit(event as u32, &self.key, max);
-            } else {
+            if !entity_key(batch, event, &self.entity_columns, &mut self.key) {
                 bucket.skipped_docs += 1;
+            } else if let Some(row) = bucket.hit(event as u32, &self.key, max)
+                && let Some(&origin) = origins.get(event)
+                && bucket.keep(row, origin)
+            {
+                self.chosen.push(origin);
             }
         }
         for start in touched {
@@ -130,13 +169,20 @@ impl<'a> Extractor<'a> {
         let keep = self.open.split_off(&align_down(t_ms, span));
         let done = std::mem::replace(&mut self.open, keep);
         self.closed_until_ms = self.closed_until_ms.max(align_down(t_ms, span));
-        done.into_iter().map(|(start, b)| b.finish(start, span)).collect()
+        done.into_iter().map(|(start, b)| self.close(start, b)).collect()
     }
 
     /// Closes everything.
     pub fn close_all(&mut self) -> Vec<Bucket> {
-        let span = self.job.bucket_span_ms;
-        std::mem::take(&mut self.open).into_iter().map(|(start, b)| b.finish(start, span)).collect()
+        std::mem::take(&mut self.open).into_iter().map(|(start, b)| self.close(start, b)).collect()
+    }
+
+    fn close(&mut self, start: i64, mut bucket: OpenBucket) -> Bucket {
+        if !bucket.origins.is_empty() {
+            let origins = std::mem::take(&mut bucket.origins);
+            self.evidence.insert(start, origins.into_iter().enumerate().map(|(r, o)| (bucket.keys.hash(r), o)).collect());
+        }
+        bucket.finish(start, self.job.bucket_span_ms)
     }
 }
 
@@ -179,6 +225,7 @@ impl OpenBucket {
             index: HashTable::new(),
             keys: Keys::default(),
             doc_counts: Vec::new(),
+            origins: Vec::new(),
             numeric: set.numeric.iter().map(|f| f.accumulator(fields)).collect(),
             values: set.values.iter().map(|f| f.accumulator(fields)).collect(),
             hits: Vec::new(),
@@ -187,7 +234,8 @@ impl OpenBucket {
         }
     }
 
-    fn hit(&mut self, event: u32, key: &[u8], max_entities: usize) {
+    /// Counts an event for a key; its row, or `None` when there is no room for another one.
+    fn hit(&mut self, event: u32, key: &[u8], max_entities: usize) -> Option<usize> {
         let hash = stable_hash(key);
         let keys = &self.keys;
         let found = self.index.find(hash, |&r| keys.hash(r as usize) == hash && keys.get(r as usize) == key).copied();
@@ -195,7 +243,7 @@ impl OpenBucket {
             Some(row) => row,
             None if self.keys.len() >= max_entities => {
                 self.dropped_docs += 1;
-                return;
+                return None;
             }
             None => {
                 let row = self.keys.push_hashed(key, hash) as u32;
@@ -207,6 +255,18 @@ impl OpenBucket {
         };
         self.doc_counts[row as usize] += 1;
         self.hits.push(Hit { event, row });
+        Some(row as usize)
+    }
+
+    /// Keeps the place of a row's event that was just counted; true for the first few of each row.
+    fn keep(&mut self, row: usize, origin: u64) -> bool {
+        let nth = self.doc_counts[row] as usize - 1;
+        if nth >= EVIDENCE {
+            return false;
+        }
+        self.origins.resize(self.keys.len(), [u64::MAX; EVIDENCE]);
+        self.origins[row][nth] = origin;
+        true
     }
 
     fn flush(&mut self, batch: &EventBatch) {
@@ -271,6 +331,19 @@ mod tests {
         assert_eq!((b.rows(), b.value(0, a), b.value(1, a), b.skipped_docs), (2, 2.0, 3.0, 2));
         x.add(&batch(&set.fields, &[(10, "a", 1.0)]), &set.fields);
         assert_eq!((x.late(), x.close_all().len()), (1, 1));
+    }
+
+    #[test]
+    fn the_places_of_the_first_events_of_a_row_are_kept() {
+        let job = job();
+        let set = FeatureSet::new(&job).unwrap();
+        let mut x = Extractor::new(&job, &set, &set.fields);
+        let events: Vec<_> = (0..5).map(|t| (t, if t == 1 { "b" } else { "a" }, 1.0)).collect();
+        x.add_from(&batch(&set.fields, &events), &set.fields, &[10, 11, 12, 13, 14]);
+        assert_eq!((x.chosen(), x.open_size()), (&[10, 11, 12, 13][..], BUCKET_SIZE + 2));
+        x.close_all();
+        assert_eq!(x.take_evidence(0), [(stable_hash(b"a"), [10, 12, 13]), (stable_hash(b"b"), [11, u64::MAX, u64::MAX])]);
+        assert!(x.take_evidence(0).is_empty());
     }
 
     #[test]

@@ -83,6 +83,16 @@ pub struct ValuesAccumulator {
 }
 
 impl ValuesAccumulator {
+    /// How many pairs of row and value it holds.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// True when it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
     /// Adds events.
     pub fn add(&mut self, batch: &EventBatch, hits: &[Hit]) {
         let Some(values) = batch.keywords(self.column) else { return };

@@ -2,6 +2,13 @@
 //!
 //! To add one: one file, one line in [`CATALOGUE`].
 
+pub mod access_log;
+mod clock;
+pub mod csv;
+pub mod json;
+mod paths;
+mod targets;
+
 use crate::model::{EventBatch, Fields, Part};
 
 /// What became of a line.
@@ -36,11 +43,42 @@ pub trait LogFormat: Send + Sync {
     fn part(&self) -> Part;
 
     /// Share (0-1) of these first lines of a file that it can read.
-    fn sniff(&self, lines: &[&[u8]]) -> f64;
+    fn sniff(&self, lines: &[&[u8]], options: &FormatOptions) -> f64 {
+        let fields = Fields::default();
+        let (mut batch, mut reader) = (EventBatch::new(&fields), self.reader(&fields, options));
+        let read: Vec<_> = lines.iter().map(|l| reader.read(l, &mut batch)).filter(|r| *r != ReadLine::Nothing).collect();
+        read.iter().filter(|r| **r == ReadLine::Event).count() as f64 / read.len().max(1) as f64
+    }
 
     /// A reader that fills these fields.
     fn reader(&self, fields: &Fields, options: &FormatOptions) -> Box<dyn LineReader>;
 }
 
 /// Every format there is, the more specific first: where two read a file equally well the first one is taken.
-pub const CATALOGUE: &[&dyn LogFormat] = &[];
+pub const CATALOGUE: &[&dyn LogFormat] = &[&json::Json, &access_log::AccessLog, &csv::Csv];
+
+/// Smallest share of the first lines that a format has to read to be taken.
+const MIN_SHARE: f64 = 0.2;
+
+/// The format that reads most of the first lines of a file, if one reads enough of them.
+pub fn detect(lines: &[&[u8]], options: &FormatOptions) -> Option<&'static dyn LogFormat> {
+    let mut best: Option<(&'static dyn LogFormat, f64)> = None;
+    for format in CATALOGUE {
+        let share = format.sniff(lines, options);
+        if share >= MIN_SHARE && best.is_none_or(|(_, b)| share > b) {
+            best = Some((*format, share));
+        }
+    }
+    best.map(|(format, _)| format)
+}
+
+/// The format of a name, or which ones there are.
+pub fn by_name(name: &str) -> Result<&'static dyn LogFormat, String> {
+    let found = CATALOGUE.iter().find(|f| f.part().name == name).copied();
+    found.ok_or_else(|| format!("there is no format `{name}`; there are: {}", names().join(", ")))
+}
+
+/// Names of all formats.
+pub fn names() -> Vec<&'static str> {
+    CATALOGUE.iter().map(|f| f.part().name).collect()
+}

@@ -1,6 +1,8 @@
 //! Sinks: where anomalies and run documents go. Delivery is idempotent: the same document twice is one document.
 
 pub mod anomaly_index;
+pub mod memory;
+pub mod ndjson;
 
 use crate::model::{Anomaly, RunDocument};
 

@@ -65,7 +65,7 @@ impl Source for MemorySource {
                 problems.add(kind, || printable(line.as_bytes(), SAMPLE_CHARS));
             }
         }
-        let mut extractor = Extractor::new(&self.job, &self.set, &self.set.fields);
+        let mut extractor = Extractor::new(&*self.job, &self.set, &self.set.fields);
         extractor.add(&batch, &self.set.fields);
         let stats = FetchStats { strategy: "lines in memory".into(), documents: lines.len() as u64, ..FetchStats::default() };
         Ok(Fetched { buckets: with_empty_buckets(&self.job, window, extractor.close_all()), stats, problems })

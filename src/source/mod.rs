@@ -1,8 +1,12 @@
 //! Sources: where documents come from.
 
+pub mod columns;
+pub mod files;
 pub mod index;
 pub mod memory;
 mod rows;
+pub mod series;
+pub mod table;
 
 use crate::model::{Bucket, Problems, Window};
 

@@ -1,0 +1,236 @@
+//! `elkhound scan`: the same pipeline on files, with no cluster.
+
+mod job;
+mod output;
+mod progress;
+mod rows;
+mod scores;
+mod series;
+mod table;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::exit::Exit;
+use crate::formats::FormatOptions;
+use crate::model::time::parse_time;
+use crate::model::{Job, RunDocument};
+use crate::pipeline::{CycleError, Options, Pipeline};
+use crate::sinks::memory::MemorySink;
+use crate::source::files::input::ReadOptions;
+use crate::source::files::open::InputError;
+use crate::source::files::{Feed, FileSource, lock};
+use crate::state::memory::MemoryStore;
+use progress::Progress;
+use scores::Judge;
+
+/// Anomalies that the table and the page can show; `--out` has all.
+const MAX_SHOWN: usize = 5_000;
+
+/// Arguments of `scan`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Files, folders, or - for standard input; plain, gzip or zstd.
+    #[arg(required = true, value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
+    /// Ready-made job to run (`elkhound parts presets` lists them).
+    #[arg(long, default_value = "web_access")]
+    pub preset: String,
+    /// Width of a bucket, such as 5m or 1h.
+    #[arg(long, value_name = "SPAN")]
+    pub bucket_span: Option<humantime::Duration>,
+    /// Learn from buckets that end at or before this time and report only later ones.
+    #[arg(long, value_name = "TIME")]
+    pub train_until: Option<String>,
+    /// Format of the files; found by looking when not given.
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Field or column that holds the time.
+    #[arg(long, value_name = "NAME")]
+    pub time: Option<String>,
+    /// Column that holds the value of a series.
+    #[arg(long, value_name = "NAME")]
+    pub value: Option<String>,
+    /// Table to learn from, for --preset table.
+    #[arg(long, value_name = "TRAIN.csv")]
+    pub train: Option<PathBuf>,
+    /// Field of the job = name in the file, such as source.ip=client; may be repeated.
+    #[arg(long, value_name = "FIELD=NAME")]
+    pub map: Vec<String>,
+    /// Field whose values are the entities; may be repeated.
+    #[arg(long, value_name = "FIELD")]
+    pub entity: Vec<String>,
+    /// Alarms a day that are wanted at most.
+    #[arg(long, value_name = "N")]
+    pub alert_budget: Option<f64>,
+    /// Write anomalies as NDJSON, the documents that a cluster would get.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write the score of everything that was judged as CSV.
+    #[arg(long, value_name = "FILE.csv")]
+    pub scores: Option<PathBuf>,
+    /// Rows of the table on the terminal.
+    #[arg(long, default_value_t = 20)]
+    pub top: usize,
+}
+
+/// Why a scan ended early.
+#[derive(Debug)]
+struct Stop {
+    message: String,
+    exit: Exit,
+    /// The file that was of no use: among others the scan goes on without it.
+    input: Option<InputError>,
+}
+
+impl Stop {
+    fn config(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::BadConfig, input: None }
+    }
+
+    fn failure(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Failure, input: None }
+    }
+
+    fn input(e: InputError) -> Self {
+        Self { exit: if e.is_missing { Exit::NoInput } else { Exit::BadInput }, message: e.message.clone(), input: Some(e) }
+    }
+}
+
+impl From<InputError> for Stop {
+    fn from(e: InputError) -> Self {
+        Self::input(e)
+    }
+}
+
+impl From<CycleError> for Stop {
+    fn from(e: CycleError) -> Self {
+        Self::failure(e.to_string())
+    }
+}
+
+/// What a scan found, and what it cost.
+#[derive(Debug, Default)]
+struct Outcome {
+    jobs: Vec<Arc<Job>>,
+    lines: u64,
+    total: RunDocument,
+    failures: Vec<InputError>,
+}
+
+/// Scans files.
+pub fn run(args: &Args, json: bool) -> Exit {
+    let shown = MemorySink::new(MAX_SHOWN);
+    match scan(args, &shown) {
+        Ok(outcome) => output::print(args, &outcome, &shown.delivered(), json),
+        Err(stop) => {
+            stop.message.lines().for_each(|l| eprintln!("elkhound: {l}"));
+            stop.exit
+        }
+    }
+}
+
+fn scan(args: &Args, shown: &MemorySink) -> Result<Outcome, Stop> {
+    let judge = match &args.scores {
+        Some(path) => Some(Judge::new(create(path)?, &args.preset)),
+        None => None,
+    };
+    if let Some(path) = &args.out {
+        create(path)?;
+    }
+    let outcome = match args.preset.as_str() {
+        "series" => series::scan(args, shown, judge.as_ref()),
+        "table" => rows::scan(args, shown, judge.as_ref()),
+        _ => windows(args, shown, judge.as_ref()),
+    }?;
+    judge.map_or(Ok(()), Judge::finish).map_err(Stop::failure)?;
+    Ok(outcome)
+}
+
+/// Events of log files, window by window.
+fn windows(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Outcome, Stop> {
+    let job = Arc::new(job::resolve(args).map_err(Stop::config)?);
+    let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
+    let feed = Feed::open(&args.inputs, std::slice::from_ref(&job), read_options(args)?)?;
+    let mut progress = Progress::new(feed.total_bytes(), feed.bytes());
+    let feed = Arc::new(Mutex::new(feed));
+    let source = Box::new(FileSource::new(feed.clone(), 0));
+    let mut pipeline = pipeline(job.clone(), source, args, options, shown, judge)?;
+    if let Some(judge) = judge {
+        judge.next_table(&scores::file_label(&args.inputs));
+    }
+    let mut total = RunDocument { job: job.id.clone(), ..RunDocument::default() };
+    loop {
+        let more = lock(&feed).pump();
+        progress.at(lock(&feed).lines());
+        while let Some(window) = next(&feed) {
+            output::add(&mut total, &futures::executor::block_on(cycle(&mut pipeline, window))?);
+        }
+        if !more {
+            break;
+        }
+    }
+    progress.finish();
+    let feed = lock(&feed);
+    Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec() })
+}
+
+fn next(feed: &Mutex<Feed>) -> Option<crate::model::Window> {
+    lock(feed).next_window(0)
+}
+
+async fn cycle(pipeline: &mut Pipeline, window: crate::model::Window) -> Result<RunDocument, CycleError> {
+    let run = pipeline.cycle(window).await?;
+    pipeline.commit(&run).await?;
+    Ok(run)
+}
+
+fn pipeline(
+    job: Arc<Job>,
+    source: Box<dyn crate::source::Source>,
+    args: &Args,
+    options: Options,
+    shown: &MemorySink,
+    judge: Option<&Judge>,
+) -> Result<Pipeline, Stop> {
+    let mut sinks: Vec<Box<dyn crate::sinks::Sink>> = vec![Box::new(shown.clone())];
+    if let Some(path) = &args.out {
+        sinks.push(Box::new(crate::sinks::ndjson::Ndjson::anomalies(append(path)?)));
+    }
+    let mut pipeline = Pipeline::new(job, source, sinks, Box::new(MemoryStore::default()), options).map_err(Stop::config)?;
+    pipeline.tap = judge.map(|j| Box::new(j.tap()) as Box<dyn crate::pipeline::Tap>);
+    Ok(pipeline)
+}
+
+fn create(path: &std::path::Path) -> Result<std::io::BufWriter<std::fs::File>, Stop> {
+    std::fs::File::create(path).map(std::io::BufWriter::new).map_err(|e| not_written(path, &e))
+}
+
+/// Opens the file that [`scan`] emptied at its start, to go on at its end: every job of a scan writes into it.
+fn append(path: &std::path::Path) -> Result<std::io::BufWriter<std::fs::File>, Stop> {
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    file.map(std::io::BufWriter::new).map_err(|e| not_written(path, &e))
+}
+
+fn not_written(path: &std::path::Path, e: &std::io::Error) -> Stop {
+    Stop::failure(format!("{}: cannot be written: {}", path.display(), crate::source::files::open::words(e)))
+}
+
+fn learn_until(args: &Args) -> Result<i64, Stop> {
+    let Some(text) = &args.train_until else { return Ok(i64::MIN) };
+    parse_time(text).ok_or_else(|| Stop::config(format!("--train-until `{text}` is not a time; write it like 2026-01-31T12:00:00Z")))
+}
+
+fn read_options(args: &Args) -> Result<ReadOptions, Stop> {
+    let mut field_map = Vec::new();
+    for pair in &args.map {
+        let Some((field, name)) = pair.split_once('=').filter(|(f, n)| !f.is_empty() && !n.is_empty()) else {
+            return Err(Stop::config(format!("--map `{pair}` is not of the form FIELD=NAME, such as source.ip=client")));
+        };
+        field_map.push((name.to_owned(), field.to_owned()));
+    }
+    if let Some(name) = &args.format {
+        crate::formats::by_name(name).map_err(Stop::config)?;
+    }
+    Ok(ReadOptions { format: args.format.clone(), format_options: FormatOptions { time_field: args.time.clone(), field_map } })
+}

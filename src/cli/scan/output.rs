@@ -1,0 +1,93 @@
+//! What a scan prints: the table or JSON on standard output, everything that went wrong on standard error.
+
+use serde_json::json;
+
+use super::{Args, Outcome, table};
+use crate::cli::exit::Exit;
+use crate::model::document::to_document;
+use crate::model::problem::{Problem, printable};
+use crate::model::RunDocument;
+use crate::sinks::memory::Delivered;
+
+/// Adds the figures of a window to the totals.
+pub fn add(total: &mut RunDocument, run: &RunDocument) {
+    if total.buckets == 0 {
+        total.start_ms = run.start_ms;
+    }
+    total.end_ms = run.end_ms;
+    total.buckets += run.buckets;
+    total.documents += run.documents;
+    total.skipped_documents += run.skipped_documents;
+    total.entities += run.entities;
+    total.dropped_entities += run.dropped_entities;
+    total.anomalies += run.anomalies;
+    total.late_documents += run.late_documents;
+    for p in &run.problems {
+        match total.problems.iter_mut().find(|t| t.kind == p.kind) {
+            Some(t) => t.count += p.count,
+            None => total.problems.push(p.clone()),
+        }
+    }
+}
+
+/// Prints everything and says how the program ends: not well when a file could not be used to its end.
+pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) -> Exit {
+    if json { print_json(args, outcome, delivered) } else { print_text(args, outcome, delivered) }
+    let total = &outcome.total;
+    for Problem { kind, count, example } in &total.problems {
+        if kind != "truncated_file" && kind != "unreadable_file" {
+            eprintln!("elkhound: {count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300));
+        }
+    }
+    if total.late_documents > 0 {
+        eprintln!(
+            "elkhound: {} of {} lines came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
+            total.late_documents, outcome.lines
+        );
+    }
+    if total.skipped_documents > 0 {
+        eprintln!("elkhound: {} lines name no entity ({}) or had no room", total.skipped_documents, outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; "));
+    }
+    outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
+    match outcome.failures.first() {
+        None => Exit::Ok,
+        Some(f) if f.is_missing => Exit::NoInput,
+        Some(_) => Exit::BadInput,
+    }
+}
+
+fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
+    let t = &outcome.total;
+    println!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.entities, t.anomalies);
+    if delivered.anomalies.is_empty() {
+        println!("Nothing was unusual enough to report.");
+        return;
+    }
+    table::lines(&delivered.anomalies, args.top).iter().for_each(|l| println!("{l}"));
+    let more = (delivered.anomalies.len() as u64 + delivered.left_out).saturating_sub(args.top as u64);
+    if more > 0 {
+        println!("... and {more} more (--top N shows more, --out FILE writes all)");
+    }
+}
+
+fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
+    let mut ranked: Vec<_> = delivered.anomalies.iter().collect();
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (a.start_ms, &a.entity_key).cmp(&(b.start_ms, &b.entity_key))));
+    let t = &outcome.total;
+    let summary = json!({
+        "jobs": outcome.jobs.iter().map(|j| j.id.as_str()).collect::<Vec<_>>(),
+        "files": args.inputs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>(),
+        "lines": outcome.lines,
+        "documents": t.documents,
+        "buckets": t.buckets,
+        "rows": t.entities,
+        "late_documents": t.late_documents,
+        "skipped_documents": t.skipped_documents,
+        "dropped_entities": t.dropped_entities,
+        "problems": t.problems,
+        "failures": outcome.failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>(),
+        "anomaly_count": t.anomalies,
+        "anomalies": ranked.into_iter().map(to_document).collect::<Vec<_>>(),
+    });
+    println!("{summary}");
+}

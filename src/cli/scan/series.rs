@@ -1,0 +1,50 @@
+//! `--preset series`: each file is one metric over time, with models of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::scores::Judge;
+use super::{Args, Outcome, Stop, cycle, job, learn_until, output, pipeline};
+use crate::pipeline::Options;
+use crate::sinks::memory::MemorySink;
+use crate::source::series::{Samples, SeriesSource};
+
+/// Field of the job that holds the value.
+const FIELD: &str = "value";
+
+/// Scores every row of every file.
+pub fn scan(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Outcome, Stop> {
+    let mut outcome = Outcome::default();
+    let files = crate::source::files::open::list(&args.inputs)?;
+    for path in &files {
+        match file(args, path, shown, judge, &mut outcome) {
+            Err(Stop { input: Some(e), .. }) if files.len() > 1 => outcome.failures.push(e),
+            other => other?,
+        }
+    }
+    Ok(outcome)
+}
+
+fn file(args: &Args, path: &Path, shown: &MemorySink, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
+    let samples = Samples::read(path, args.time.as_deref(), args.value.as_deref())?;
+    let mut job = job::resolve(args).map_err(Stop::config)?;
+    // The sampling interval is the bucket: the alert budget and the calibration count rows of this width.
+    job.bucket_span_ms = args.bucket_span.map_or(Ok(samples.interval_ms), |s| job::span_ms(s).map_err(Stop::config))?;
+    job.index = super::scores::stem(path);
+    let job = Arc::new(job);
+    let source = SeriesSource::new(job.clone(), FIELD, &samples).map_err(Stop::config)?;
+    let windows = source.windows();
+    let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
+    let mut pipeline = pipeline(job.clone(), Box::new(source), args, options, shown, judge)?;
+    let label = super::scores::series_label(path);
+    for (window, sample) in windows.into_iter().zip(&samples.samples) {
+        if let Some(judge) = judge {
+            judge.next_row(&label, sample.row, &sample.timestamp);
+        }
+        output::add(&mut outcome.total, &futures::executor::block_on(cycle(&mut pipeline, window))?);
+    }
+    outcome.lines += samples.samples.len() as u64;
+    outcome.failures.extend(samples.failure);
+    outcome.jobs.push(job);
+    Ok(())
+}

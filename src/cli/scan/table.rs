@@ -1,0 +1,23 @@
+//! The ranked table on the terminal.
+
+use crate::model::Anomaly;
+use crate::model::problem::printable;
+use crate::model::time::iso;
+
+/// Characters of an entity that the table shows.
+const ENTITY_CHARS: usize = 40;
+
+/// The `top` highest scores as lines of text, the highest first.
+pub fn lines(anomalies: &[Anomaly], top: usize) -> Vec<String> {
+    let mut ranked: Vec<&Anomaly> = anomalies.iter().collect();
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (a.start_ms, &a.entity_key).cmp(&(b.start_ms, &b.entity_key))));
+    ranked.truncate(top);
+    let entity = |a: &Anomaly| printable(a.entity_key.as_bytes(), ENTITY_CHARS);
+    let width = ranked.iter().map(|a| entity(a).chars().count()).chain([6]).max().unwrap_or(6);
+    let mut out = vec![format!("{:>5}  {:<8}  {:<16}  {:<width$}  why", "score", "severity", "bucket (UTC)", "entity")];
+    for a in &ranked {
+        let when = iso(a.start_ms).get(..16).unwrap_or_default().replace('T', " ");
+        out.push(format!("{:>5.1}  {:<8}  {when:<16}  {:<width$}  {}", a.score, a.severity.as_str(), entity(a), printable(a.reason.as_bytes(), 400)));
+    }
+    out
+}

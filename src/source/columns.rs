@@ -1,0 +1,112 @@
+//! CSV files as rows of columns with a header: what `series` and `table` read.
+
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::files::open::{InputError, open};
+use crate::formats::csv::separator_of;
+use crate::model::problem::printable;
+
+/// Longest header line.
+const MAX_HEADER_BYTES: usize = 1 << 20;
+
+/// A CSV file, its header read.
+pub struct Columns {
+    /// Names of the columns.
+    pub names: Vec<String>,
+    reader: csv::Reader<Box<dyn Read + Send>>,
+    record: csv::ByteRecord,
+}
+
+impl Columns {
+    /// Opens a file (plain, gzip, zstd, or `-`) and reads its header.
+    pub fn open(path: &Path) -> Result<Self, InputError> {
+        let opened = open(path, &Arc::new(AtomicU64::new(0)))?;
+        let mut bytes = BufReader::with_capacity(MAX_HEADER_BYTES, opened.bytes);
+        let head = peek(&mut bytes).map_err(|e| InputError::missing(path, &e))?;
+        if head.is_empty() {
+            return Err(InputError::useless(path, "is empty"));
+        }
+        let odd = head.iter().filter(|b| b.is_ascii_control() && !b.is_ascii_whitespace()).count();
+        if odd * 20 > head.len() {
+            return Err(InputError::useless(path, "is a binary file, not CSV"));
+        }
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        let line = head.split(|&b| b == b'\n').next().unwrap_or(head);
+        // A file of one column has no separator; any will do.
+        let separator = separator_of(line).unwrap_or(b',');
+        let bytes: Box<dyn Read + Send> = Box::new(bytes);
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).trim(csv::Trim::All).from_reader(bytes);
+        let header = reader.byte_headers().map_err(|e| InputError::useless(path, format!("its header cannot be read: {e}")))?;
+        let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).trim_start_matches('\u{feff}').to_owned()).collect();
+        if names.iter().all(|n| n.parse::<f64>().is_ok()) {
+            let line = printable(line, 80);
+            return Err(InputError::useless(path, format!("has no header: its first line is numbers ({line}); put the names of the columns there")));
+        }
+        Ok(Self { names, reader, record: csv::ByteRecord::new() })
+    }
+
+    /// Place of a column by name, whatever its case.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|n| n == name).or_else(|| self.names.iter().position(|n| n.eq_ignore_ascii_case(name)))
+    }
+
+    /// The next row, `None` at the end; an error when the file breaks off.
+    pub fn next(&mut self) -> Result<Option<&csv::ByteRecord>, String> {
+        match self.reader.read_byte_record(&mut self.record) {
+            Ok(true) => Ok(Some(&self.record)),
+            Ok(false) => Ok(None),
+            Err(e) => Err(format!("the file is damaged or ends too early ({e})")),
+        }
+    }
+}
+
+/// The first bytes of a stream, left in it.
+fn peek(bytes: &mut BufReader<Box<dyn Read + Send>>) -> std::io::Result<Vec<u8>> {
+    std::io::BufRead::fill_buf(bytes).map(<[u8]>::to_vec)
+}
+
+/// A finite number in a cell, else `NaN`.
+pub fn cell(record: &csv::ByteRecord, column: usize) -> f64 {
+    let text = record.get(column).and_then(|c| std::str::from_utf8(c).ok());
+    text.and_then(|t| t.parse::<f64>().ok()).filter(|x| x.is_finite()).unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Result<Vec<String>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let mut c = Columns::open(file.path()).map_err(|e| e.message)?;
+        let mut out = vec![c.names.join("/")];
+        while let Some(r) = c.next()? {
+            out.push(r.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect::<Vec<_>>().join("/"));
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn rows_are_read_under_their_header() {
+        assert_eq!(rows("a,b\n1,\"x\n,y\"\n\n2\n").unwrap(), ["a/b", "1/x\n,y", "2"]);
+        assert_eq!(rows("\u{feff}a;b\r\n1 ;2\r\n").unwrap(), ["a/b", "1/2"]);
+        assert_eq!(rows("value\n5\n").unwrap(), ["value", "5"]);
+    }
+
+    #[test]
+    fn a_file_without_header_or_text_says_so() {
+        assert!(rows("1,2\n3,4\n").unwrap_err().contains("no header"));
+        assert!(rows("").unwrap_err().contains("is empty"));
+        assert!(rows("\0\u{1}\u{2}\u{3}").unwrap_err().contains("binary"));
+    }
+
+    #[test]
+    fn cells_that_are_no_number_are_absent() {
+        let r = csv::ByteRecord::from(vec!["1e3", "", "NaN", "inf", "-0.5"]);
+        assert_eq!((cell(&r, 0), cell(&r, 4)), (1000.0, -0.5));
+        assert!([1, 2, 3, 9].iter().all(|&c| cell(&r, c).is_nan()));
+    }
+}

@@ -1,0 +1,226 @@
+//! One metric over time: every row of a CSV file is a bucket of one row, in the order of the file.
+//!
+//! Buckets must follow each other in time, rows need not: a time stamp that comes twice or goes backwards (a clock that was
+//! put back) is moved to one millisecond after the row before, and nothing is left out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::columns::{Columns, cell};
+use super::files::open::InputError;
+use super::{FetchStats, Fetched, Source, SourceError};
+use crate::features::extract::FeatureSet;
+use crate::features::{Hit, RowTotals};
+use crate::model::time::parse_time;
+use crate::model::{Bucket, EventBatch, Fields, Job, Problems, Window};
+
+/// Rows by which the usual distance between two samples is found.
+const LOOK_AHEAD: usize = 200;
+/// Columns that may hold the time when none is named.
+const TIME_COLUMNS: [&str; 6] = ["timestamp", "@timestamp", "time", "date", "datetime", "ts"];
+
+/// A sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Number of the data row, from 0.
+    pub row: u64,
+    /// The time as it stands in the file.
+    pub timestamp: String,
+    /// The time; `None` when it does not parse.
+    pub time_ms: Option<i64>,
+    /// The value; `NaN` when there is none.
+    pub value: f64,
+}
+
+/// The samples of a file, all read: a metric of years is a few megabytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    /// In the order of the file.
+    pub samples: Vec<Sample>,
+    /// Usual distance between two samples, milliseconds.
+    pub interval_ms: i64,
+    /// What breaks the file off, if anything does.
+    pub failure: Option<InputError>,
+}
+
+impl Samples {
+    /// Reads a file; columns by name, or found when not named.
+    pub fn read(path: &Path, time: Option<&str>, value: Option<&str>) -> Result<Self, InputError> {
+        let mut columns = Columns::open(path)?;
+        let named = |name: &str| columns.find(name).ok_or_else(|| no_column(path, name, &columns.names));
+        let time = match time {
+            Some(name) => named(name)?,
+            None => TIME_COLUMNS.iter().find_map(|n| columns.find(n)).ok_or_else(|| no_column(path, "timestamp", &columns.names))?,
+        };
+        let value = match (value, columns.find("value")) {
+            (Some(name), _) => named(name)?,
+            (None, Some(column)) => column,
+            (None, None) if columns.names.len() == 2 => 1 - time.min(1),
+            (None, None) => return Err(no_column(path, "value", &columns.names)),
+        };
+        let (mut samples, mut failure) = (Vec::new(), None);
+        loop {
+            match columns.next() {
+                Ok(Some(record)) => {
+                    let timestamp = String::from_utf8_lossy(record.get(time).unwrap_or_default()).into_owned();
+                    let time_ms = parse_time(&timestamp);
+                    samples.push(Sample { row: samples.len() as u64, timestamp, time_ms, value: cell(record, value) });
+                }
+                Ok(None) => break,
+                Err(what) => {
+                    failure = Some(InputError::useless(path, format!("{what}; the {} rows before that were used", samples.len())));
+                    break;
+                }
+            }
+        }
+        if samples.is_empty() {
+            return Err(failure.unwrap_or_else(|| InputError::useless(path, "has a header but no rows")));
+        }
+        if samples.iter().all(|s| s.time_ms.is_none()) {
+            let first = samples.first().map(|s| s.timestamp.clone()).unwrap_or_default();
+            let name = &columns.names[time];
+            return Err(InputError::useless(path, format!("no time of column `{name}` can be read (first: `{first}`)")));
+        }
+        let interval_ms = interval(&samples);
+        Ok(Self { samples, interval_ms, failure })
+    }
+}
+
+fn no_column(path: &Path, name: &str, names: &[String]) -> InputError {
+    let all = names.join(", ");
+    InputError::useless(path, format!("has no column `{name}` (columns: {all}); name the time with --time and the value with --value"))
+}
+
+/// The usual distance between neighbours: the median of those that go forward, at the start of the file.
+fn interval(samples: &[Sample]) -> i64 {
+    let times: Vec<i64> = samples.iter().filter_map(|s| s.time_ms).take(LOOK_AHEAD).collect();
+    let mut steps: Vec<i64> = times.windows(2).map(|w| w[1].saturating_sub(w[0])).filter(|d| *d > 0).collect();
+    steps.sort_unstable();
+    steps.get(steps.len() / 2).copied().unwrap_or(60_000)
+}
+
+/// Hands the samples out, one bucket each.
+pub struct SeriesSource {
+    job: Arc<Job>,
+    set: FeatureSet,
+    buckets: Vec<(i64, i64)>,
+    values: Vec<f64>,
+    next: usize,
+    problems: Problems,
+}
+
+impl SeriesSource {
+    /// A source for a job whose numeric features read the one field `field`.
+    pub fn new(job: Arc<Job>, field: &str, samples: &Samples) -> Result<Self, String> {
+        let set = FeatureSet::new(&job)?;
+        if let Some((other, _)) = set.fields.iter().find(|(name, _)| *name != field) {
+            return Err(format!("a series has the one field `{field}`, and job `{}` reads `{other}`", job.id));
+        }
+        let mut problems = Problems::default();
+        for s in samples.samples.iter().filter(|s| s.time_ms.is_none()) {
+            problems.add("bad_time", || format!("row {}: `{}`", s.row, s.timestamp));
+        }
+        let buckets = place(samples);
+        Ok(Self { job, set, buckets, values: samples.samples.iter().map(|s| s.value).collect(), next: 0, problems })
+    }
+
+    /// The window of every sample, in order.
+    pub fn windows(&self) -> Vec<Window> {
+        self.buckets.iter().map(|&(start, span)| Window::new(start, start + span)).collect()
+    }
+
+    fn bucket(&self, row: usize) -> Bucket {
+        let (start_ms, span_ms) = self.buckets[row];
+        let mut batch = EventBatch::new(&self.set.fields);
+        for (column, _) in self.set.fields.iter().enumerate() {
+            batch.set_number(column, self.values[row]);
+        }
+        batch.push(start_ms);
+        let totals = RowTotals { doc_counts: &[1], start_ms, span_ms };
+        let mut bucket = Bucket::empty(start_ms, span_ms, 0, 0);
+        bucket.keys.push(b"_all");
+        bucket.doc_counts.push(1);
+        bucket.imputed.push(false);
+        bucket.columns = self.set.numeric.iter().map(|f| column(f.as_ref(), &self.set.fields, &batch, totals)).collect();
+        bucket
+    }
+}
+
+fn column(feature: &dyn crate::features::Feature, fields: &Fields, batch: &EventBatch, totals: RowTotals<'_>) -> Vec<f64> {
+    let mut accumulator = feature.accumulator(fields);
+    accumulator.add(batch, &[Hit { event: 0, row: 0 }], 1);
+    accumulator.finish(totals)
+}
+
+/// Start and width of each sample's bucket: its own time where that goes forward, else just behind the one before.
+fn place(samples: &Samples) -> Vec<(i64, i64)> {
+    let interval = samples.interval_ms.max(1);
+    let mut starts: Vec<i64> = Vec::with_capacity(samples.samples.len());
+    for s in &samples.samples {
+        let earliest = starts.last().map_or(i64::MIN, |p| p + 1);
+        let guess = || starts.last().map_or(0, |p| p.saturating_add(interval));
+        starts.push(s.time_ms.unwrap_or_else(guess).max(earliest).min(i64::MAX / 4));
+    }
+    let width = |i: usize| starts.get(i + 1).map_or(interval, |next| (next - starts[i]).clamp(1, interval));
+    (0..starts.len()).map(|i| (starts[i], width(i))).collect()
+}
+
+#[async_trait::async_trait]
+impl Source for SeriesSource {
+    async fn fetch(&mut self, window: Window) -> Result<Fetched, SourceError> {
+        let mut buckets = Vec::new();
+        while let Some(&(start, _)) = self.buckets.get(self.next).filter(|(start, _)| *start < window.end_ms) {
+            if start >= window.start_ms {
+                buckets.push(self.bucket(self.next));
+            }
+            self.next += 1;
+        }
+        let stats = FetchStats { strategy: "file".into(), documents: buckets.len() as u64, ..FetchStats::default() };
+        Ok(Fetched { buckets, stats, problems: std::mem::take(&mut self.problems) })
+    }
+
+    async fn sample(&mut self, _: &[u8], _: Window, _: usize) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FeatureSpec;
+
+    fn samples(text: &str) -> Result<Samples, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Samples::read(file.path(), None, None).map_err(|e| e.message)
+    }
+
+    #[test]
+    fn every_row_is_a_bucket_whatever_its_time() {
+        let text = "timestamp,value\n1970-01-01 00:00:00,1\n1970-01-01 00:05:00,2\n1970-01-01 00:05:00,x\nsoon,4\n1970-01-01 00:00:00,5\n1970-01-01 01:00:00,6\n";
+        let s = samples(text).unwrap();
+        let at = place(&s);
+        assert_eq!(s.interval_ms, 300_000);
+        assert_eq!(at, [(0, 300_000), (300_000, 1), (300_001, 300_000), (600_001, 1), (600_002, 300_000), (3_600_000, 300_000)]);
+        let mean = FeatureSpec { name: "value".into(), kind: "mean".into(), field: Some("value".into()), ..FeatureSpec::default() };
+        let mut source = SeriesSource::new(Arc::new(Job { features: vec![mean], ..Job::default() }), "value", &s).unwrap();
+        let mut values = Vec::new();
+        for window in source.windows() {
+            let fetched = futures::executor::block_on(source.fetch(window)).unwrap();
+            assert_eq!(fetched.buckets.len(), 1);
+            values.push(fetched.buckets[0].value(0, 0));
+        }
+        assert!(values[2].is_nan());
+        assert_eq!([values[0], values[1], values[3], values[4], values[5]], [1.0, 2.0, 4.0, 5.0, 6.0]);
+        assert_eq!(s.samples[3].timestamp, "soon");
+    }
+
+    #[test]
+    fn what_is_no_series_says_why() {
+        assert!(samples("timestamp,value\n").unwrap_err().contains("no rows"));
+        assert!(samples("a,b,c\n1,2,3\n").unwrap_err().contains("no column `timestamp`"));
+        assert!(samples("timestamp,a,b\n1,2,3\n").unwrap_err().contains("no column `value`"));
+        assert!(samples("timestamp,value\nsoon,1\nlater,2\n").unwrap_err().contains("no time of column"));
+        assert_eq!(samples("temp,time\n5,1\n").unwrap().samples[0].value, 5.0);
+    }
+}
