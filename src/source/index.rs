@@ -97,7 +97,7 @@ impl IndexSource {
             source_fields: Vec::new(),
             page_size: HITS_PAGE,
         };
-        let mut extractor = Extractor::new(job, &self.set, &self.set.fields);
+        let mut extractor = Extractor::new(&**job, &self.set, &self.set.fields);
         let mut problems = Problems::default();
         let read = hits(&self.cluster, &self.flavor, &query, &mut |page| {
             let mut batch = EventBatch::new(&self.set.fields);
