@@ -14,6 +14,10 @@ pub struct Plant {
     pub name: &'static str,
     /// The entity that an anomaly must name: a client address or a service.
     pub entity: String,
+    /// The service that is attacked.
+    pub host: &'static str,
+    /// First characters of the addresses that take part, when there are many.
+    pub swarm: Option<&'static str>,
     /// First moment, milliseconds of the epoch.
     pub start_ms: i64,
     /// First moment after, milliseconds of the epoch.
@@ -21,9 +25,20 @@ pub struct Plant {
 }
 
 impl Plant {
-    /// True when an anomaly of this entity and bucket is about this plant.
-    pub fn matches(&self, entity: &str, start_ms: i64, span_ms: i64) -> bool {
-        entity == self.entity && start_ms < self.end_ms && start_ms + span_ms > self.start_ms
+    /// True when an anomaly of this entity and bucket finds this plant.
+    pub fn is_found_by(&self, entity: &str, start_ms: i64, span_ms: i64) -> bool {
+        entity == self.entity && self.overlaps(start_ms, span_ms)
+    }
+
+    /// True when an anomaly of this entity and bucket is caused by this plant, so that it is no false alarm: it names the
+    /// attacker, one of the swarm, or the service under attack.
+    pub fn causes(&self, entity: &str, start_ms: i64, span_ms: i64) -> bool {
+        let takes_part = entity == self.entity || entity == self.host || self.swarm.is_some_and(|s| entity.starts_with(s));
+        takes_part && self.overlaps(start_ms, span_ms)
+    }
+
+    fn overlaps(&self, start_ms: i64, span_ms: i64) -> bool {
+        start_ms < self.end_ms && start_ms + span_ms > self.start_ms
     }
 
     /// "brute force of 185.0.0.1, 2026-01-01 03:10".
@@ -72,7 +87,7 @@ fn brute_force(c: &mut Chance, start: i64, out: &mut Vec<Request>) -> Plant {
         });
         t += c.gap(1_500.0);
     }
-    Plant { name: "brute-force login", entity: client, start_ms: start, end_ms: end }
+    Plant { name: "brute-force login", host: SHOP, swarm: None, entity: client, start_ms: start, end_ms: end }
 }
 
 const SCANNED: [&str; 24] = [
@@ -126,7 +141,7 @@ fn path_scan(c: &mut Chance, start: i64, out: &mut Vec<Request>) -> Plant {
         probe(c, t as i64, &client, out);
         t += c.gap(900.0);
     }
-    Plant { name: "path scan", entity: client, start_ms: start, end_ms: end }
+    Plant { name: "path scan", host: SHOP, swarm: None, entity: client, start_ms: start, end_ms: end }
 }
 
 /// Ten probes an hour: no count stands out, only what is asked for.
@@ -138,7 +153,7 @@ fn slow_scan(c: &mut Chance, start: i64, out: &mut Vec<Request>) -> Plant {
         probe(c, t as i64, &client, out);
         t += 300_000.0 + c.gap(60_000.0);
     }
-    Plant { name: "slow scan", entity: client, start_ms: start, end_ms: end }
+    Plant { name: "slow scan", host: SHOP, swarm: None, entity: client, start_ms: start, end_ms: end }
 }
 
 /// A known API client fetches as often as ever, but hundreds of times as much.
@@ -153,7 +168,7 @@ fn exfiltration(c: &mut Chance, start: i64, out: &mut [Request]) -> Plant {
     for r in out.iter_mut().filter(|r| r.client == client && (start..end).contains(&r.time_ms)) {
         r.bytes = r.bytes.map(|b| b * 400);
     }
-    Plant { name: "exfiltration", entity: client, start_ms: start, end_ms: end }
+    Plant { name: "exfiltration", host: API, swarm: None, entity: client, start_ms: start, end_ms: end }
 }
 
 fn request_flood(c: &mut Chance, start: i64, out: &mut Vec<Request>) -> Plant {
@@ -174,7 +189,7 @@ fn request_flood(c: &mut Chance, start: i64, out: &mut Vec<Request>) -> Plant {
         });
         t += c.gap(60.0);
     }
-    Plant { name: "request flood", entity: client, start_ms: start, end_ms: end }
+    Plant { name: "request flood", host: SHOP, swarm: None, entity: client, start_ms: start, end_ms: end }
 }
 
 /// Thousands of addresses, a few requests each: only the service sees it.
@@ -196,13 +211,13 @@ fn distributed_flood(c: &mut Chance, start: i64, out: &mut Vec<Request>) -> Plan
             });
         }
     }
-    Plant { name: "distributed flood", entity: SHOP.into(), start_ms: start, end_ms: end }
+    Plant { name: "distributed flood", host: SHOP, swarm: Some("187."), entity: SHOP.into(), start_ms: start, end_ms: end }
 }
 
 fn silence(start: i64, out: &mut Vec<Request>) -> Plant {
     let end = start + 40 * MINUTE_MS;
     out.retain(|r| r.host != FEED || !(start..end).contains(&r.time_ms));
-    Plant { name: "silent service", entity: FEED.into(), start_ms: start, end_ms: end }
+    Plant { name: "silent service", host: FEED, swarm: Some("94."), entity: FEED.into(), start_ms: start, end_ms: end }
 }
 
 #[cfg(test)]

@@ -32,6 +32,11 @@ impl Lines {
         self.0.is_empty()
     }
 
+    /// All lines as one text.
+    pub fn text(&self) -> String {
+        self.0.iter().flat_map(|(_, line)| [line.as_str(), "\n"]).collect()
+    }
+
     fn within(&self, window: Window) -> &[(i64, String)] {
         let at = |t: i64| self.0.partition_point(|(x, _)| *x < t);
         self.0.get(at(window.start_ms)..at(window.end_ms)).unwrap_or(&[])
