@@ -82,7 +82,11 @@ fn play(args: &Args, is_json: bool) -> Result<(), String> {
         let text: String = outcome.anomalies.iter().map(|a| format!("{}\n", to_document(a))).collect();
         write(path, &text)?;
     }
-    if is_json { print_json(args.seed, &outcome) } else { print_text(&outcome) }
+    if is_json {
+        print_json(args.seed, &outcome)
+    } else {
+        print_text(&outcome)
+    }
     Ok(())
 }
 
@@ -142,11 +146,8 @@ impl Listener for UntilMidnight {
 /// Which plants were found, by the first anomaly that names their entity, and which stories no plant explains.
 fn judge(plants: Vec<Plant>, mut anomalies: Vec<Anomaly>, runs: Vec<RunDocument>) -> Outcome {
     anomalies.sort_by(|a, b| a.start_ms.cmp(&b.start_ms).then(b.score.total_cmp(&a.score)).then(a.id.cmp(&b.id)));
-    let explained: std::collections::BTreeSet<&str> = anomalies
-        .iter()
-        .filter(|a| plants.iter().any(|p| p.causes(&a.entity_key, a.start_ms, a.span_ms)))
-        .map(|a| a.story.as_str())
-        .collect();
+    let explained: std::collections::BTreeSet<&str> =
+        anomalies.iter().filter(|a| plants.iter().any(|p| p.causes(&a.entity_key, a.start_ms, a.span_ms))).map(|a| a.story.as_str()).collect();
     let mut seen = std::collections::BTreeSet::new();
     let false_alarms = anomalies.iter().filter(|a| !explained.contains(a.story.as_str()) && seen.insert(a.story.clone())).cloned().collect();
     let found = |p: &Plant| anomalies.iter().find(|a| p.is_found_by(&a.entity_key, a.start_ms, a.span_ms)).cloned();
@@ -181,10 +182,10 @@ fn print_json(seed: u64, o: &Outcome) {
             json!({ "name": p.name, "entity": p.entity, "start": iso(p.start_ms), "found": found })
         })
         .collect();
-    let false_alarms: Vec<_> =
-        o.false_alarms.iter().map(|a| json!({ "job": a.job, "entity": a.entity_key, "start": iso(a.start_ms), "score": a.score, "reason": a.reason })).collect();
-    println!(
-        "{}",
-        json!({ "seed": seed, "plants": plants, "false_alarms": false_alarms, "anomalies": o.anomalies.len(), "windows": o.runs.len() })
-    );
+    let false_alarms: Vec<_> = o
+        .false_alarms
+        .iter()
+        .map(|a| json!({ "job": a.job, "entity": a.entity_key, "start": iso(a.start_ms), "score": a.score, "reason": a.reason }))
+        .collect();
+    println!("{}", json!({ "seed": seed, "plants": plants, "false_alarms": false_alarms, "anomalies": o.anomalies.len(), "windows": o.runs.len() }));
 }

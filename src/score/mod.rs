@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod calibrate;
 pub mod combine;
+pub mod evaluate;
 pub mod explain;
 pub mod story;
 

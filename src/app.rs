@@ -1,0 +1,121 @@
+//! Builds and connects everything: configuration -> cluster, pipelines, runners.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cluster::{Cluster, ClusterError, ClusterOptions, Credentials, Flavor, Limits, RealTimer, Tls};
+use crate::config::{ClusterConfig, Config, Login};
+use crate::model::{Job, RunDocument};
+use crate::pipeline::{Options, Pipeline};
+use crate::schedule::clock::Clock;
+use crate::schedule::runner::{Listener, Runner};
+use crate::sinks::anomaly_index::AnomalyIndex;
+use crate::source::index::IndexSource;
+use crate::state::StateStore;
+use crate::state::cluster::ClusterStore;
+use crate::state::folder::FolderStore;
+use crate::state::memory::MemoryStore;
+use crate::telemetry::Telemetry;
+
+/// A cluster that answered, and what it is.
+#[derive(Clone)]
+pub struct Connection {
+    /// The client.
+    pub cluster: Cluster,
+    /// What it can do.
+    pub flavor: Flavor,
+}
+
+/// Options of the client as the configuration has them.
+pub fn cluster_options(config: &ClusterConfig) -> ClusterOptions {
+    let ms = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    let rate = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    let l = &config.limits;
+    ClusterOptions {
+        hosts: config.hosts.clone(),
+        credentials: match &config.login {
+            Login::None => Credentials::None,
+            Login::Basic { user, password } => Credentials::Basic { user: user.clone(), password: password.reveal().to_owned() },
+            Login::ApiKey(key) => Credentials::ApiKey(key.reveal().to_owned()),
+            Login::Bearer(token) => Credentials::Bearer(token.reveal().to_owned()),
+        },
+        tls: Tls { ca_pem: config.ca_pem.clone(), fingerprint: config.fingerprint.clone(), verify: config.verify },
+        allow_http: config.allow_http,
+        request_timeout: ms(config.request_timeout_ms),
+        max_body_bytes: config.max_body_bytes,
+        compress: config.compress,
+        limits: Limits {
+            requests_per_second: rate(l.requests_per_second),
+            bytes_per_second: rate(l.bytes_per_second),
+            max_concurrent: l.max_concurrent.max(1),
+            slow_after: ms(l.slow_after_ms),
+            attempts: l.attempts.max(1),
+            ..Limits::default()
+        },
+        ..ClusterOptions::default()
+    }
+}
+
+/// Connects and asks the cluster what it is.
+pub async fn connect(config: &ClusterConfig) -> Result<Connection, ClusterError> {
+    let cluster = Cluster::connect(&cluster_options(config), Arc::new(RealTimer::default())).await?;
+    let flavor = Flavor::probe(&cluster).await?;
+    Ok(Connection { cluster, flavor })
+}
+
+/// What a runner is to do with what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Write anomalies, run documents and state.
+    Work,
+    /// Write anomalies and run documents of a range of the past; the live checkpoint stays where it is.
+    Backfill,
+    /// Write nothing.
+    DryRun,
+}
+
+/// A runner for a job of a cluster.
+pub fn runner(
+    config: &Config,
+    job: Job,
+    to: &Connection,
+    purpose: Purpose,
+    clock: Arc<dyn Clock>,
+    telemetry: &Telemetry,
+    stop: watch::Receiver<bool>,
+) -> Result<Runner, String> {
+    let job = Arc::new(job);
+    let source = IndexSource::new(job.clone(), to.cluster.clone(), to.flavor.clone())?;
+    let prefix = &config.indices.prefix;
+    let sink = AnomalyIndex::new(to.cluster.clone(), prefix);
+    let store: Box<dyn StateStore> = match (&config.state.folder, purpose) {
+        (_, Purpose::Backfill | Purpose::DryRun) => Box::new(MemoryStore::default()),
+        (Some(folder), Purpose::Work) => Box::new(FolderStore::new(folder)),
+        (None, Purpose::Work) => Box::new(ClusterStore::new(to.cluster.clone(), prefix)),
+    };
+    let options = Options {
+        snapshot_every: config.state.snapshot_every,
+        samples: config.evidence_samples,
+        is_writing: purpose != Purpose::DryRun,
+        ..Options::default()
+    };
+    let pipeline = Pipeline::new(job, Box::new(source), vec![Box::new(sink)], store, options)?;
+    Ok(Runner { pipeline, clock, listener: Arc::new(Told(telemetry.clone())), stop })
+}
+
+/// Telemetry as a runner's listener.
+struct Told(Telemetry);
+
+impl Listener for Told {
+    fn window_done(&self, run: &RunDocument) {
+        self.0.job_ready(&run.job);
+        self.0.window_done(run);
+    }
+
+    fn window_held(&self, job: &str, error: &str, is_permanent: bool) {
+        self.0.window_held(job, error, is_permanent);
+    }
+}

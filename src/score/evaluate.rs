@@ -1,0 +1,174 @@
+//! Judged rows against labels: precision, recall, alarms a day, time to detect, over thresholds.
+//!
+//! Counting is by events, as people count: rows of one entity above the threshold that follow each other within the quiet
+//! period are one alarm; a labelled event is found when an alarm of its entity overlaps it; an alarm that overlaps no
+//! labelled event is false.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::time::DAY_MS;
+
+/// One judged row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judged {
+    /// Entity key.
+    pub entity: String,
+    /// Bucket start, milliseconds of the epoch.
+    pub start_ms: i64,
+    /// Bucket width, milliseconds.
+    pub span_ms: i64,
+    /// Score 0-100.
+    pub score: f64,
+}
+
+/// A labelled event: something that happened to an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// Entity key; empty: any entity.
+    pub entity: String,
+    /// First instant inside, milliseconds of the epoch.
+    pub start_ms: i64,
+    /// First instant outside, milliseconds of the epoch.
+    pub end_ms: i64,
+}
+
+/// Figures at one threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Figures {
+    /// Rows count from this score on.
+    pub threshold: f64,
+    /// Alarms: runs of rows of one entity.
+    pub alarms: usize,
+    /// Alarms that overlap a labelled event.
+    pub true_alarms: usize,
+    /// Labelled events that were found.
+    pub found: usize,
+    /// Labelled events inside the judged time.
+    pub events: usize,
+    /// Share of alarms that are true; `NaN` without alarms.
+    pub precision: f64,
+    /// Share of events that were found; `NaN` without events.
+    pub recall: f64,
+    /// Alarms per day of judged time.
+    pub alarms_per_day: f64,
+    /// Median time from the beginning of an event to the end of the first bucket that shows it, minutes; `NaN` without any.
+    pub minutes_to_detect: f64,
+}
+
+/// Labels that lie outside the judged time, wholly or by unknown entity: reported, not counted as missed.
+pub fn outside(rows: &[Judged], labels: &[Label]) -> usize {
+    let (from, to) = extent(rows);
+    labels.iter().filter(|l| l.end_ms <= from || l.start_ms >= to || l.end_ms <= l.start_ms).count()
+}
+
+fn extent(rows: &[Judged]) -> (i64, i64) {
+    let from = rows.iter().map(|r| r.start_ms).min().unwrap_or(0);
+    let to = rows.iter().map(|r| r.start_ms.saturating_add(r.span_ms)).max().unwrap_or(0);
+    (from, to)
+}
+
+/// One run of rows of one entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Alarm {
+    start_ms: i64,
+    end_ms: i64,
+    first_end_ms: i64,
+}
+
+fn alarms(rows: &[Judged], threshold: f64, quiet_ms: i64) -> BTreeMap<&str, Vec<Alarm>> {
+    let mut by_entity: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
+    for r in rows.iter().filter(|r| r.score >= threshold) {
+        by_entity.entry(&r.entity).or_default().push(r);
+    }
+    by_entity
+        .into_iter()
+        .map(|(entity, mut rows)| {
+            rows.sort_by_key(|r| r.start_ms);
+            let mut runs: Vec<Alarm> = Vec::new();
+            for r in rows {
+                let end_ms = r.start_ms.saturating_add(r.span_ms);
+                match runs.last_mut() {
+                    Some(last) if r.start_ms <= last.end_ms.saturating_add(quiet_ms) => last.end_ms = last.end_ms.max(end_ms),
+                    _ => runs.push(Alarm { start_ms: r.start_ms, end_ms, first_end_ms: end_ms }),
+                }
+            }
+            (entity, runs)
+        })
+        .collect()
+}
+
+/// Figures at each threshold; rows of one entity within `quiet_ms` of each other are one alarm.
+pub fn evaluate(rows: &[Judged], labels: &[Label], thresholds: &[f64], quiet_ms: i64) -> Vec<Figures> {
+    let (from, to) = extent(rows);
+    let inside: Vec<&Label> = labels.iter().filter(|l| l.end_ms > from && l.start_ms < to && l.end_ms > l.start_ms).collect();
+    let days = ((to - from) as f64 / DAY_MS as f64).max(f64::MIN_POSITIVE);
+    thresholds.iter().map(|&t| figures(&alarms(rows, t, quiet_ms), &inside, t, days)).collect()
+}
+
+fn figures(alarms: &BTreeMap<&str, Vec<Alarm>>, labels: &[&Label], threshold: f64, days: f64) -> Figures {
+    let touches = |a: &Alarm, l: &Label| a.start_ms < l.end_ms && a.end_ms > l.start_ms;
+    let about = |entity: &str, l: &Label| l.entity.is_empty() || l.entity == entity;
+    let (mut count, mut true_alarms) = (0, 0);
+    let mut delays: BTreeMap<usize, f64> = BTreeMap::new();
+    for (entity, runs) in alarms {
+        for a in runs {
+            count += 1;
+            let hit: Vec<usize> = (0..labels.len()).filter(|&i| about(entity, labels[i]) && touches(a, labels[i])).collect();
+            true_alarms += usize::from(!hit.is_empty());
+            for i in hit {
+                // An alarm that was on before the event began shows it in its first minute at the latest.
+                let delay = (a.first_end_ms - labels[i].start_ms).max(0) as f64 / 60_000.0;
+                let best = delays.entry(i).or_insert(delay);
+                *best = best.min(delay);
+            }
+        }
+    }
+    let share = |part: usize, whole: usize| if whole == 0 { f64::NAN } else { part as f64 / whole as f64 };
+    let mut sorted: Vec<f64> = delays.values().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    Figures {
+        threshold,
+        alarms: count,
+        true_alarms,
+        found: delays.len(),
+        events: labels.len(),
+        precision: share(true_alarms, count),
+        recall: share(delays.len(), labels.len()),
+        alarms_per_day: count as f64 / days,
+        minutes_to_detect: sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(entity: &str, start: i64, score: f64) -> Judged {
+        Judged { entity: entity.into(), start_ms: start * 60_000, span_ms: 60_000, score }
+    }
+
+    fn label(entity: &str, start: i64, end: i64) -> Label {
+        Label { entity: entity.into(), start_ms: start * 60_000, end_ms: end * 60_000 }
+    }
+
+    #[test]
+    fn alarms_and_events_are_counted_as_people_count() {
+        let mut rows: Vec<Judged> = (0..1_440).map(|i| row("a", i, 1.0)).collect();
+        rows.extend([row("b", 100, 80.0), row("b", 101, 90.0), row("b", 500, 60.0), row("c", 10, 95.0)]);
+        let labels = [label("b", 99, 103), label("c", 700, 710), label("a", 5_000, 5_001)];
+        let f = evaluate(&rows, &labels, &[50.0, 85.0], 0);
+        assert_eq!((f[0].alarms, f[0].true_alarms, f[0].found, f[0].events), (3, 1, 1, 2));
+        assert_eq!((f[0].recall, f[0].alarms_per_day, f[0].minutes_to_detect), (0.5, 3.0, 2.0));
+        assert_eq!((f[1].alarms, f[1].precision), (2, 0.5));
+        assert_eq!(outside(&rows, &labels), 1);
+    }
+
+    #[test]
+    fn nothing_to_count_is_no_number() {
+        let f = evaluate(&[], &[], &[50.0], 0);
+        assert!(f[0].precision.is_nan() && f[0].recall.is_nan() && f[0].minutes_to_detect.is_nan());
+        assert_eq!(f[0].alarms, 0);
+    }
+}
