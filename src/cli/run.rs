@@ -208,7 +208,7 @@ async fn serve_health(config: &Config, telemetry: &Telemetry, mut stop: watch::R
         let until = async move {
             let _ = stop.wait_for(|&s| s).await;
         };
-        if let Err(e) = health::serve(listener, telemetry, Arc::new(status::page), until).await {
+        if let Err(e) = health::serve(listener, telemetry, Arc::new(status::render), until).await {
             tracing::warn!("the health server stopped: {e}");
         }
     });
