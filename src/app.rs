@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::cluster::{Cluster, ClusterError, ClusterOptions, Credentials, Flavor, Limits, RealTimer, Tls};
+use crate::cluster::client::Cluster;
+use crate::cluster::connect::{ClusterOptions, Credentials, Tls};
+use crate::cluster::error::ClusterError;
+use crate::cluster::flavor::Flavor;
+use crate::cluster::limit::Limits;
+use crate::cluster::timer::RealTimer;
 use crate::config::{ClusterConfig, Config, Login};
 use crate::model::{Job, RunDocument};
 use crate::pipeline::{Options, Pipeline};
@@ -15,7 +20,7 @@ use crate::schedule::runner::{Listener, Runner};
 use crate::sinks::anomaly_index::AnomalyIndex;
 use crate::source::index::IndexSource;
 use crate::state::StateStore;
-use crate::state::cluster::ClusterStore;
+use crate::state::cluster_store::ClusterStore;
 use crate::state::folder::FolderStore;
 use crate::state::memory::MemoryStore;
 use crate::telemetry::Telemetry;
@@ -90,11 +95,13 @@ pub fn runner(
     let job = Arc::new(job);
     let source = IndexSource::new(job.clone(), to.cluster.clone(), to.flavor.clone())?;
     let prefix = &config.indices.prefix;
-    let sink = AnomalyIndex::new(to.cluster.clone(), prefix);
+    let now = clock.clone();
+    let sink = AnomalyIndex::new(to.cluster.clone(), prefix, Arc::new(move || now.now_ms()));
+    let owner = format!("{}-{}", std::process::id(), clock.now_ms());
     let store: Box<dyn StateStore> = match (&config.state.folder, purpose) {
         (_, Purpose::Backfill | Purpose::DryRun) => Box::new(MemoryStore::default()),
         (Some(folder), Purpose::Work) => Box::new(FolderStore::new(folder)),
-        (None, Purpose::Work) => Box::new(ClusterStore::new(to.cluster.clone(), prefix)),
+        (None, Purpose::Work) => Box::new(ClusterStore::new(to.cluster.clone(), prefix, owner)),
     };
     let options = Options {
         snapshot_every: config.state.snapshot_every,

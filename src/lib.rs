@@ -2,6 +2,7 @@
 //!
 //! Read `pipeline` first; `src/README.md` is the map.
 
+pub mod app;
 pub mod cli;
 pub mod cluster;
 pub mod config;

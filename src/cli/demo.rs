@@ -74,7 +74,7 @@ fn play(args: &Args, is_json: bool) -> Result<(), String> {
     if !is_json {
         println!("{} requests over two days (seed {}); {} attacks are planted in the second.\n", lines.len(), args.seed, plants.len());
     }
-    let jobs = config::jobs_from_yaml(JOBS)?;
+    let jobs = config::load_text(JOBS, std::path::Path::new("."), &config::Environment::of(&[])).map_err(|e| e.to_string())?.jobs;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     let (anomalies, runs) = runtime.block_on(work(jobs, &lines, is_json))?;
     let outcome = judge(plants, anomalies, runs);
@@ -96,8 +96,8 @@ fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
 
 /// Runs every job through the worker, all at once, on clocks that jump from window to window.
 async fn work(jobs: Vec<Job>, lines: &Lines, is_json: bool) -> Result<(Vec<Anomaly>, Vec<RunDocument>), String> {
-    let format = formats::find("access_log").ok_or("this build has no access log format")?;
-    let sink = MemorySink::default();
+    let format = formats::by_name("access_log")?;
+    let sink = MemorySink::new(1_000_000);
     let mut tasks = Vec::new();
     for job in jobs {
         let job = Arc::new(job);
@@ -113,7 +113,8 @@ async fn work(jobs: Vec<Job>, lines: &Lines, is_json: bool) -> Result<(Vec<Anoma
     for task in tasks {
         task.await.map_err(|e| format!("a job broke: {e}"))??;
     }
-    Ok(sink.take())
+    let delivered = std::mem::take(&mut *sink.delivered());
+    Ok((delivered.anomalies, delivered.runs))
 }
 
 /// Stops a job when its day is over.

@@ -1,7 +1,10 @@
 //! The command line: one file per command. Exit codes are in `exit`.
 
+pub mod demo;
 pub mod exit;
 pub mod parts;
+pub mod progress;
+pub mod run;
 pub mod scan;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +26,10 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch the configured indices: the worker. This is what happens when no command is given.
+    Run(run::Args),
+    /// Play a seeded day of web traffic with planted attacks through the worker and show what is found.
+    Demo(demo::Args),
     /// Find anomalies in files: access logs, JSON lines, CSV.
     Scan(scan::Args),
     /// List every feature, detector, format and preset with a description and an example.
@@ -39,13 +46,16 @@ pub enum Command {
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
+        None => run::run(&run::Args::default(), cli.json),
+        Some(Command::Run(args)) => run::run(&args, cli.json),
+        Some(Command::Demo(args)) => demo::run(&args, cli.json),
         Some(Command::Scan(args)) => scan::run(&args, cli.json),
         Some(Command::Parts(args)) => parts::run(&args, cli.json),
         Some(Command::Completion { shell }) => {
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "elkhound", &mut std::io::stdout());
             Exit::Ok
         }
-        Some(Command::Version) | None => {
+        Some(Command::Version) => {
             version(cli.json);
             Exit::Ok
         }

@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        let wrong = ["", "-", "31/Feb/2025:10:00:00 +0000", "09/Nov/2025:25:00:00 +0000", "09/Nox/2025:10:00:00 +0000", "2025-13-01T00:00:00Z", "yesterday"];
+        let wrong =
+            ["", "-", "31/Feb/2025:10:00:00 +0000", "09/Nov/2025:25:00:00 +0000", "09/Nox/2025:10:00:00 +0000", "2025-13-01T00:00:00Z", "yesterday"];
         for text in wrong {
             assert_eq!(parse_any(text.as_bytes()), None, "{text}");
         }

@@ -1,6 +1,7 @@
 //! State: the checkpoint (how far a job has read) and the snapshot (what it has learned).
 
 pub mod cluster_store;
+pub mod folder;
 pub mod memory;
 
 use serde::{Deserialize, Serialize};

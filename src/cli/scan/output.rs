@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::{Args, Outcome, table};
 use crate::cli::exit::Exit;
+use crate::model::RunDocument;
 use crate::model::document::to_document;
 use crate::model::problem::{Problem, printable};
-use crate::model::RunDocument;
 use crate::sinks::memory::Delivered;
 
 /// Adds the figures of a window to the totals.
@@ -32,7 +32,11 @@ pub fn add(total: &mut RunDocument, run: &RunDocument) {
 
 /// Prints everything and says how the program ends: not well when a file could not be used to its end.
 pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) -> Exit {
-    if json { print_json(args, outcome, delivered) } else { print_text(args, outcome, delivered) }
+    if json {
+        print_json(args, outcome, delivered)
+    } else {
+        print_text(args, outcome, delivered)
+    }
     let total = &outcome.total;
     for Problem { kind, count, example } in &total.problems {
         if kind != "truncated_file" && kind != "unreadable_file" {
@@ -46,7 +50,11 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
         );
     }
     if total.skipped_documents > 0 {
-        eprintln!("elkhound: {} lines name no entity ({}) or had no room", total.skipped_documents, outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; "));
+        eprintln!(
+            "elkhound: {} lines name no entity ({}) or had no room",
+            total.skipped_documents,
+            outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ")
+        );
     }
     outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
     match outcome.failures.first() {

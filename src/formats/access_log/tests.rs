@@ -83,7 +83,10 @@ fn addresses_have_one_spelling() {
 
 #[test]
 fn user_names_may_hold_spaces_and_brackets() {
-    assert_eq!(read(&format!(r#"192.0.2.7 - John [adm] Doe {TIME} "GET / HTTP/1.1" 200 5"#)), "ip=192.0.2.7 name=John [adm] Doe method=GET path=/ bytes=5 status=200");
+    assert_eq!(
+        read(&format!(r#"192.0.2.7 - John [adm] Doe {TIME} "GET / HTTP/1.1" 200 5"#)),
+        "ip=192.0.2.7 name=John [adm] Doe method=GET path=/ bytes=5 status=200"
+    );
     assert_eq!(read(&format!(r#"192.0.2.7 - "" {TIME} "GET / HTTP/1.1" 200 5"#)), "ip=192.0.2.7 method=GET path=/ bytes=5 status=200");
 }
 

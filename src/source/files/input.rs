@@ -184,7 +184,11 @@ impl Input {
             Packing::Zstd => "zstd data",
             Packing::Plain => "file",
         };
-        let how = if e.kind() == std::io::ErrorKind::UnexpectedEof { "ends too early (truncated)".to_owned() } else { format!("is damaged ({})", words(e)) };
+        let how = if e.kind() == std::io::ErrorKind::UnexpectedEof {
+            "ends too early (truncated)".to_owned()
+        } else {
+            format!("is damaged ({})", words(e))
+        };
         InputError::useless(&self.path, format!("the {packing} {how}; the {} whole lines before that were used", self.line_number))
     }
 

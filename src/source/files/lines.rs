@@ -46,7 +46,8 @@ impl Lines {
     /// Reads ahead until `lines` line ends or the end of the stream are in sight (a broken stream counts as its end), and
     /// returns what is there without taking it.
     pub fn peek(&mut self, lines: usize) -> &[u8] {
-        while !self.is_at_end && self.end - self.pos < MAX_LINE_BYTES && memchr::memchr_iter(b'\n', &self.buffer[self.pos..self.end]).count() < lines {
+        while !self.is_at_end && self.end - self.pos < MAX_LINE_BYTES && memchr::memchr_iter(b'\n', &self.buffer[self.pos..self.end]).count() < lines
+        {
             if self.end - self.pos >= 4 * BLOCK_BYTES && memchr(b'\n', &self.buffer[self.pos..self.end]).is_some() {
                 break;
             }

@@ -74,11 +74,8 @@ impl<R: Read> Read for Counted<R> {
 
 /// Opens a file or standard input and unpacks it by its first bytes; `bytes` counts what is read from disk.
 pub fn open(path: &Path, bytes: &Arc<AtomicU64>) -> Result<Opened, InputError> {
-    let raw: Box<dyn Read + Send> = if path.as_os_str() == STDIN {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(|e| InputError::missing(path, &e))?)
-    };
+    let raw: Box<dyn Read + Send> =
+        if path.as_os_str() == STDIN { Box::new(std::io::stdin()) } else { Box::new(File::open(path).map_err(|e| InputError::missing(path, &e))?) };
     let mut raw = Counted { inner: raw, bytes: bytes.clone() };
     let mut magic = Vec::new();
     (&mut raw).take(6).read_to_end(&mut magic).map_err(|e| InputError::missing(path, &e))?;
