@@ -3,6 +3,7 @@
 mod cluster;
 mod house;
 mod live;
+mod pages;
 mod pipeline;
 mod support;
 mod tls;

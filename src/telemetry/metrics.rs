@@ -1,0 +1,122 @@
+//! Counters in the Prometheus text format, labelled by job.
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::model::RunDocument;
+
+/// The only label there is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabel {
+    job: String,
+}
+
+type Counters = Family<JobLabel, Counter>;
+type Gauges = Family<JobLabel, Gauge>;
+
+/// All counters of the program.
+pub struct Metrics {
+    registry: Registry,
+    windows_done: Counters,
+    windows_held: Counters,
+    per_run: Vec<(Counters, fn(&RunDocument) -> u64)>,
+    lag_ms: Gauges,
+    ready: Gauges,
+}
+
+/// Name, help and figure of the counters that run documents move.
+const PER_RUN: &[(&str, &str, fn(&RunDocument) -> u64)] = &[
+    ("documents_read", "Documents or lines read or counted", |r| r.documents),
+    ("documents_skipped", "Documents that are in no row", |r| r.skipped_documents),
+    ("documents_late", "Documents that came too late for their bucket", |r| r.late_documents),
+    ("entities_scored", "Rows of entities that were scored", |r| r.entities),
+    ("entities_dropped", "Entities dropped or evicted because of the memory bound", |r| r.dropped_entities),
+    ("anomalies", "Anomalies reported", |r| r.anomalies),
+    ("searches", "Searches sent to the cluster", |r| r.searches),
+    ("pages", "Pages of results read", |r| r.pages),
+    ("retries", "Requests sent again", |r| r.retries),
+    ("received_bytes", "Bytes received from the cluster", |r| r.received_bytes),
+    ("engine_took_ms", "Milliseconds that the engine said it took", |r| r.engine_took_ms),
+    ("cpu_ms", "Milliseconds of CPU time of Elkhound", |r| r.cpu_ms),
+    ("window_ms", "Milliseconds that windows took", |r| r.duration_ms),
+    ("problems", "Counted problems with data", |r| r.problems.iter().map(|p| p.count).sum()),
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All counters, at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("elkhound");
+        let mut counter = |name: &str, help: &str| {
+            let family = Counters::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        let windows_done = counter("windows_done", "Windows done, delivered and committed");
+        let windows_held = counter("windows_held", "Times that a window was held and put off");
+        let per_run = PER_RUN.iter().map(|(name, help, figure)| (counter(name, help), *figure)).collect();
+        let (lag_ms, ready) = (Gauges::default(), Gauges::default());
+        registry.register("lag_ms", "Milliseconds between the clock and the end of the last window done", lag_ms.clone());
+        registry.register("job_ready", "1 when the job is at work", ready.clone());
+        Self { registry, windows_done, windows_held, per_run, lag_ms, ready }
+    }
+
+    /// Adds the figures of a window.
+    pub fn add_run(&self, run: &RunDocument) {
+        let label = JobLabel { job: run.job.clone() };
+        self.windows_done.get_or_create(&label).inc();
+        self.ready.get_or_create(&label).set(1);
+        for (family, figure) in &self.per_run {
+            family.get_or_create(&label).inc_by(figure(run));
+        }
+    }
+
+    /// Counts a window that was held.
+    pub fn add_held(&self, job: &str) {
+        self.windows_held.get_or_create(&JobLabel { job: job.into() }).inc();
+    }
+
+    /// Says whether a job is at work.
+    pub fn set_ready(&self, job: &str, is_ready: bool) {
+        self.ready.get_or_create(&JobLabel { job: job.into() }).set(i64::from(is_ready));
+    }
+
+    /// Sets how far a job lies behind the clock; nothing is shown before its first window.
+    pub fn set_lag(&self, job: &str, lag_ms: Option<i64>) {
+        if let Some(lag_ms) = lag_ms {
+            self.lag_ms.get_or_create(&JobLabel { job: job.into() }).set(lag_ms);
+        }
+    }
+
+    /// All counters as text.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing into a string cannot fail.
+        let _ = encode(&mut out, &self.registry);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_prefix_and_unit_and_job_is_the_only_label() {
+        let m = Metrics::new();
+        m.add_run(&RunDocument { job: "a\"b\n".into(), retries: 3, ..RunDocument::default() });
+        m.add_held("web");
+        let text = m.text();
+        assert!(text.contains("elkhound_retries_total{job=\"a\\\"b\\n\"} 3"), "{text}");
+        assert!(text.contains("elkhound_windows_held_total{job=\"web\"} 1"), "{text}");
+        assert!(text.lines().all(|l| l.starts_with('#') || (l.starts_with("elkhound_") && l.contains("{job=\""))), "{text}");
+    }
+}

@@ -1,0 +1,252 @@
+//! The pages in a real browser: what is visible, how long it takes, and a screenshot to look at.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use elkhound::model::{Anomaly, Contributor, RunDocument, Severity};
+use elkhound::report::{Report, Series, SeriesPoint, TimelinePoint, render};
+use elkhound::telemetry::Telemetry;
+
+/// 2026-01-05T00:00:00Z, a Monday.
+const START_MS: i64 = 1_767_571_200_000;
+const SPAN_MS: i64 = 300_000;
+
+/// The browser, if there is one; where `ELKHOUND_REQUIRE_BROWSER` is set a missing one is a failure.
+fn browser() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let paths: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let found = names.iter().flat_map(|n| paths.iter().map(move |p| p.join(n))).find(|p| p.is_file());
+    assert!(found.is_some() || std::env::var_os("ELKHOUND_REQUIRE_BROWSER").is_none(), "no Chromium on this machine");
+    if found.is_none() {
+        eprintln!("SKIPPED: no Chromium on this machine, pages were not opened");
+    }
+    found
+}
+
+fn artefacts() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
+    std::fs::create_dir_all(&dir).unwrap();
+    dir.canonicalize().unwrap()
+}
+
+/// The page's document after its script ran. A screenshot is kept under the given name.
+fn open(name: &str, html: &str, extra: &[&str]) -> Option<String> {
+    let browser = browser()?;
+    let file = artefacts().join(format!("{name}.html"));
+    std::fs::write(&file, html).unwrap();
+    let profile = tempfile::tempdir().unwrap();
+    let shot = artefacts().join(format!("{name}.png"));
+    let run = |what: &[String]| {
+        let output = Command::new(&browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"])
+            .args(["--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1280,2400"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(extra)
+            .args(what)
+            .arg(format!("file://{}", file.display()))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    run(&[format!("--screenshot={}", shot.display())]);
+    Some(run(&["--dump-dom".into()]))
+}
+
+fn contributor(feature: &str, actual: f64, typical: f64, upper: f64) -> Contributor {
+    Contributor {
+        feature: feature.into(),
+        title: feature.replace('_', " "),
+        actual,
+        typical,
+        lower: 0.0,
+        upper,
+        surprise: (actual / typical).abs().ln(),
+        reference: "own history".into(),
+    }
+}
+
+fn anomaly(entity: &str, bucket: i64, score: f64, contributors: Vec<Contributor>) -> Anomaly {
+    let c = contributors[0].clone();
+    Anomaly {
+        id: format!("{entity}-{bucket}"),
+        job: "web".into(),
+        preset: Some("web_access".into()),
+        detector: "robust".into(),
+        entity_key: entity.into(),
+        entity_field: "source.ip".into(),
+        start_ms: START_MS + bucket * SPAN_MS,
+        span_ms: SPAN_MS,
+        score,
+        severity: Severity::of(score),
+        raw_score: score / 8.0,
+        confidence: 0.85,
+        contributors,
+        doc_count: c.actual as u64,
+        imputed: false,
+        message: format!("{} high", c.title),
+        reason: format!("{entity} had {} {} in 5 minutes where {} are usual (own history).", c.actual, c.title, c.typical),
+        story: "s".into(),
+        since_ms: START_MS + bucket * SPAN_MS,
+        status: "open".into(),
+        suppressed_by: None,
+        source: "access.log".into(),
+        query: String::new(),
+        sample: vec![format!("{entity} - - [05/Jan/2026:07:35:02 +0000] \"POST /login HTTP/1.1\" 401 512")],
+        revision: 0,
+        was_score: None,
+        enrichment: Vec::new(),
+    }
+}
+
+/// A day of findings that looks like one.
+fn a_day() -> Vec<Anomaly> {
+    let mut out = Vec::new();
+    for i in 0..40 {
+        out.push(anomaly(
+            "203.0.113.77",
+            90 + i,
+            60.0 + f64::from((i * 13 % 40) as i32),
+            vec![contributor("failed_logins", 300.0 + (i * 7 % 50) as f64, 2.0, 9.0), contributor("requests", 320.0, 40.0, 90.0)],
+        ));
+    }
+    for i in 0..60 {
+        let entity = format!("198.51.100.{}", i % 12);
+        out.push(anomaly(&entity, i * 37 % 288, (i * 29 % 97) as f64, vec![contributor("distinct_paths", 50.0 + i as f64, 6.0, 20.0)]));
+    }
+    out.push(anomaly("2001:db8::dead:beef:cafe:1", 200, 99.0, vec![contributor("bytes_out", 8.4e9, 2.1e6, 9.9e6)]));
+    out
+}
+
+fn report<'a>(anomalies: &'a [Anomaly], runs: &'a [RunDocument]) -> Report<'a> {
+    let rhythm = |i: i64| 2_000 + (1_500.0 * (i as f64 / 288.0 * std::f64::consts::TAU).sin()) as u64;
+    let point = |i: i64| SeriesPoint {
+        start_ms: START_MS + i * SPAN_MS,
+        actual: if (90..130).contains(&i) { 300.0 + (i * 7 % 50) as f64 } else { (i % 4) as f64 },
+    };
+    Report {
+        title: "access.log".into(),
+        generated_from: "1 file, 600,000 lines".into(),
+        jobs: vec!["web".into()],
+        anomalies,
+        runs,
+        timeline: (0..288).map(|i| TimelinePoint { start_ms: START_MS + i * SPAN_MS, documents: rhythm(i), entities: 900 }).collect(),
+        series: vec![Series {
+            job: "web".into(),
+            entity: "203.0.113.77".into(),
+            feature: "failed_logins".into(),
+            points: (60..200).map(point).collect(),
+        }],
+    }
+}
+
+fn runs() -> Vec<RunDocument> {
+    (0..24)
+        .map(|i| RunDocument {
+            job: "web".into(),
+            start_ms: START_MS + i * 12 * SPAN_MS,
+            end_ms: START_MS + (i + 1) * 12 * SPAN_MS,
+            verdict: "done".into(),
+            strategy: "file".into(),
+            buckets: 12,
+            documents: 25_000,
+            entities: 10_800,
+            anomalies: 4,
+            cpu_ms: 40,
+            duration_ms: 55,
+            problems: vec![elkhound::model::Problem {
+                kind: "unparsed_line".into(),
+                count: 2,
+                example: "line 17: \u{1b}[31m\u{16}\u{3}\u{1}".into(),
+            }],
+            ..RunDocument::default()
+        })
+        .collect()
+}
+
+/// Milliseconds from opening to ready, as the page measured it.
+fn ready_ms(dom: &str) -> u64 {
+    let after = dom.split("data-ready=\"").nth(1).unwrap_or_else(|| panic!("the script did not finish: {}", &dom[..dom.len().min(2_000)]));
+    after.split('"').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_report_shows_every_part_in_a_browser() {
+    let (all, runs) = (a_day(), runs());
+    let html = render(&report(&all, &runs));
+    let Some(dom) = open("report", &html, &[]) else { return };
+    ready_ms(&dom);
+    for seen in [
+        "101 of 101 findings",
+        "203.0.113.77",
+        "Findings over time",
+        "role=\"grid\"",
+        "failed logins",
+        "usual range",
+        "Page 1 of 3",
+        "unparsed line",
+        "600,000",
+    ] {
+        assert!(dom.contains(seen), "{seen} is not on the page");
+    }
+    assert!(dom.matches("class=\"detail\"").count() == 50, "one page of rows is in the document");
+    let main = dom.split("<main").nth(1).and_then(|r| r.split("</main>").next()).unwrap();
+    assert!(!main.contains("NaN") && !main.contains("undefined"), "a figure is missing");
+    open("report-dark", &html, &["--force-dark-mode", "--blink-settings=preferredColorScheme=0"]);
+}
+
+#[test]
+fn hostile_log_values_are_shown_and_do_nothing() {
+    let hostile = "\"><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u{202e}\u{0}{{7*7}}";
+    let mut all = vec![anomaly(hostile, 3, 95.0, vec![contributor(hostile, 9.0, 1.0, 2.0)])];
+    all[0].reason = hostile.into();
+    all[0].job = hostile.into();
+    all[0].sample = vec![hostile.into(), format!("GET /{} HTTP/1.1", "a".repeat(1_000_000))];
+    let mut bad = runs();
+    bad[0].verdict = hostile.into();
+    bad[0].job = hostile.into();
+    let html = render(&Report { title: hostile.into(), ..report(&all, &bad) });
+    let Some(dom) = open("report-hostile", &html, &[]) else { return };
+    ready_ms(&dom);
+    assert!(dom.contains("<title>\"&gt;&lt;script&gt;document.title"), "the title is text");
+    assert!(!dom.contains("<title>owned") && !dom.contains("<img"), "a value of the log ran");
+    assert!(dom.contains("\\u{202e}"), "direction characters are made visible");
+}
+
+#[test]
+fn ten_thousand_findings_open_quickly() {
+    let all: Vec<Anomaly> = (0..10_000)
+        .map(|i| {
+            anomaly(&format!("10.0.{}.{}", i % 40, i % 250), i * 31 % 2_000, (i % 101) as f64, vec![contributor("requests", i as f64, 3.0, 9.0)])
+        })
+        .collect();
+    let html = render(&report(&all, &[]));
+    assert!(html.len() < 5_000_000, "{} bytes", html.len());
+    let Some(dom) = open("report-10000", &html, &[]) else { return };
+    let took = ready_ms(&dom);
+    eprintln!("10,000 findings: {} bytes, ready after {took} ms", html.len());
+    assert!(dom.contains("10,000 of 10,000 findings"));
+}
+
+#[test]
+fn without_findings_the_page_says_so() {
+    let html = render(&Report { anomalies: &[], ..report(&[], &runs()) });
+    let Some(dom) = open("report-empty", &html, &[]) else { return };
+    ready_ms(&dom);
+    assert!(dom.contains("No anomalies: nothing in this data was rare enough to report."));
+}
+
+#[test]
+fn the_status_page_shows_jobs_and_windows() {
+    let telemetry = Telemetry::new(std::sync::Arc::new(|| START_MS + 290 * SPAN_MS));
+    for run in runs() {
+        telemetry.window_done(&run);
+    }
+    telemetry.job_starting("ssh");
+    telemetry.window_held("ssh", "index `logs-sshd-*` is not there: create it, or correct `index` of the job", true);
+    let html = elkhound::report::status::render(&telemetry.stats());
+    let Some(dom) = open("status", &html, &["--window-size=1280,900"]) else { return };
+    for seen in ["not ready", "logs-sshd-*", "600,000", "Last windows", "25,000"] {
+        assert!(dom.contains(seen), "{seen} is not on the page");
+    }
+}
