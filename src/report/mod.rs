@@ -52,7 +52,6 @@ pub(crate) mod tests {
         Anomaly {
             id: format!("{entity}-{start_ms}"),
             job: "web".into(),
-            preset: None,
             detector: "robust".into(),
             entity_key: entity.into(),
             entity_field: "source.ip".into(),
@@ -73,19 +72,15 @@ pub(crate) mod tests {
                 reference: "own history".into(),
             }],
             doc_count: 900,
-            imputed: false,
             message: "requests high".into(),
             reason: format!("{entity} sent 900 requests in 5 minutes where 12 are usual."),
             story: "s".into(),
             since_ms: start_ms,
             status: "open".into(),
-            suppressed_by: None,
             source: "access.log".into(),
             query: format!("source.ip: \"{entity}\""),
             sample: vec!["GET / HTTP/1.1".into()],
-            revision: 0,
-            was_score: None,
-            enrichment: Vec::new(),
+            ..Anomaly::default()
         }
     }
 

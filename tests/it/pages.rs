@@ -83,19 +83,15 @@ fn anomaly(entity: &str, bucket: i64, score: f64, contributors: Vec<Contributor>
         confidence: 0.85,
         contributors,
         doc_count: c.actual as u64,
-        imputed: false,
         message: format!("{} high", c.title),
         reason: format!("{entity} had {} {} in 5 minutes where {} are usual (own history).", c.actual, c.title, c.typical),
         story: "s".into(),
         since_ms: START_MS + bucket * SPAN_MS,
         status: "open".into(),
-        suppressed_by: None,
         source: "access.log".into(),
         query: String::new(),
         sample: vec![format!("{entity} - - [05/Jan/2026:07:35:02 +0000] \"POST /login HTTP/1.1\" 401 512")],
-        revision: 0,
-        was_score: None,
-        enrichment: Vec::new(),
+        ..Anomaly::default()
     }
 }
 
