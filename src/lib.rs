@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod config;
 pub mod demo;
 pub mod detectors;
 pub mod features;
@@ -11,6 +12,7 @@ pub mod formats;
 pub mod math;
 pub mod model;
 pub mod pipeline;
+pub mod presets;
 pub mod report;
 pub mod schedule;
 pub mod score;

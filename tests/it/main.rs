@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one file per topic.
 
 mod cluster;
+mod config;
 mod house;
 mod live;
 mod pages;
