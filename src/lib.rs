@@ -16,6 +16,7 @@ pub mod presets;
 pub mod report;
 pub mod schedule;
 pub mod score;
+pub mod setup;
 pub mod sinks;
 pub mod source;
 pub mod state;

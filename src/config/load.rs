@@ -102,6 +102,9 @@ pub(super) fn parse_yaml(text: &str) -> Result<Value, String> {
     if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         return Ok(Value::Object(Map::new()));
     }
+    if text.contains('\0') {
+        return Err("it holds a NUL byte, so it is no text".into());
+    }
     let file = config::File::from_str(text, config::FileFormat::Yaml);
     let parsed = config::Config::builder().add_source(file).build().map_err(|e| e.to_string())?;
     parsed.try_deserialize::<Value>().map_err(|e| e.to_string())

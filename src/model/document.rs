@@ -97,7 +97,7 @@ fn own(a: &Anomaly, values: &[String]) -> Map<String, Value> {
             put(&mut own, name, json!(text));
         }
     }
-    for (name, text) in [("source.index", &a.source), ("query", &a.query), ("link", &a.link), ("labels.entity_noun", &a.labels.entity_noun)] {
+    for (name, text) in [("source.index", &a.source), ("query", &a.query), ("link", &a.link), ("entity.type", &a.labels.entity_noun)] {
         if !text.is_empty() {
             put(&mut own, name, json!(text));
         }
@@ -200,7 +200,7 @@ pub fn from_document(doc: &Value) -> Result<Anomaly, String> {
 fn labels(doc: &Value) -> JobLabels {
     let dataset = read_text(doc, "event.dataset").unwrap_or_default();
     JobLabels {
-        entity_noun: read_text(doc, "elkhound.labels.entity_noun").unwrap_or_default(),
+        entity_noun: read_text(doc, "elkhound.entity.type").unwrap_or_default(),
         document_noun: String::new(),
         category: read_list(doc, "event.category").pop().unwrap_or_default(),
         dataset: if dataset == "elkhound.anomaly" { String::new() } else { dataset },

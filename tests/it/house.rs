@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["model"]),
     ("presets", &["model", "math", "formats", "features", "detectors"]),
     ("config", &["model", "math", "formats", "features", "detectors", "presets"]),
-    ("setup", &["model", "math", "cluster", "config", "telemetry"]),
+    ("setup", &["model", "math", "features", "cluster", "config", "telemetry"]),
 ];
 /// The rooms that connect everything and may use everything.
 const TOP: &[&str] = &["app", "cli", "main", "lib"];
