@@ -1,7 +1,11 @@
 //! The command line: one file per command. Exit codes are in `exit`.
 
+pub mod check;
+pub mod connect;
 pub mod exit;
+pub mod export;
 pub mod parts;
+pub mod setup;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +26,12 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Install templates, policies and indices in the cluster; running it again changes nothing.
+    Setup(setup::Args),
+    /// Check configuration, connection, privileges, and the fields of each job.
+    Check(check::Args),
+    /// Print the configuration reference, templates, policies or roles.
+    Export(export::Args),
     /// List every feature, detector, format and preset with a description and an example.
     Parts(parts::Args),
     /// Print a completion script for a shell.
@@ -36,6 +46,9 @@ pub enum Command {
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
+        Some(Command::Setup(args)) => setup::run(&args, cli.json),
+        Some(Command::Check(args)) => check::run(&args, cli.json),
+        Some(Command::Export(args)) => export::run(&args, cli.json),
         Some(Command::Parts(args)) => parts::run(&args, cli.json),
         Some(Command::Completion { shell }) => {
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "elkhound", &mut std::io::stdout());
