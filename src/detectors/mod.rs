@@ -3,10 +3,14 @@
 //!
 //! To add one: one file, one line in [`CATALOGUE`].
 
+pub mod count_surprise;
+mod others;
+pub mod population;
 pub mod robust;
 pub mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
+mod value_memory;
 pub mod zscore;
 
 use serde_json::{Map, Value};
@@ -71,7 +75,8 @@ pub struct DetectorPart {
 }
 
 /// Every detector there is.
-pub const CATALOGUE: &[DetectorPart] = &[robust::PART, silence::SILENCE, zscore::PART];
+pub const CATALOGUE: &[DetectorPart] =
+    &[count_surprise::COUNT_SURPRISE, population::POPULATION, robust::PART, silence::SILENCE, zscore::PART];
 
 /// Builds the detectors of a job.
 pub fn build_all(job: &Job) -> Result<Vec<Box<dyn Detector>>, String> {
@@ -82,6 +87,12 @@ pub fn build_all(job: &Job) -> Result<Vec<Box<dyn Detector>>, String> {
             None => Err(format!("unknown detector `{}`; there are: {}", spec.kind, names().join(", "))),
         })
         .collect()
+}
+
+/// Index of a keyword-valued feature of a job, by name.
+fn value_feature(job: &Job, name: &str) -> Result<usize, String> {
+    let found = job.value_features.iter().position(|f| f.name == name);
+    found.ok_or_else(|| format!("`{name}` is not a keyword-valued feature of the job"))
 }
 
 /// Names of all detectors.
@@ -108,5 +119,19 @@ pub fn unpack<T: serde::de::DeserializeOwned>(version: u8, bytes: &[u8]) -> Resu
         Some((&v, body)) if v == version => postcard::from_bytes(body).map_err(|e| format!("snapshot cannot be read: {e}")),
         Some((&v, _)) => Err(format!("snapshot has version {v}, this build reads version {version}")),
         None => Err("snapshot is empty".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_detector_has_words_and_a_name_of_its_own() {
+        let mut seen = names();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), CATALOGUE.len());
+        assert!(CATALOGUE.iter().all(|d| d.part.description.ends_with('.') && d.part.example.contains(d.part.name)));
     }
 }

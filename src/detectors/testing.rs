@@ -1,7 +1,10 @@
 //! Buckets for the unit tests of detectors.
 
-use super::Detector;
-use crate::model::{Bucket, BucketView, Contributor, EntityTable, FeatureSpec, Job, Slot};
+use std::collections::BTreeMap;
+
+use super::{Detector, Options};
+use crate::model::keys::stable_hash;
+use crate::model::{Bucket, BucketView, Contributor, EntityTable, FeatureSpec, Job, Slot, ValueCounts};
 
 /// A job with features of these names.
 pub(crate) fn job(features: &[&str]) -> Job {
@@ -54,5 +57,70 @@ impl Rows {
     pub(crate) fn learn_weighted(&mut self, d: &mut dyn Detector, columns: &[Vec<f64>], weights: &[f64]) {
         self.with(columns, |v| d.learn(v, weights));
         self.bucket.start_ms += self.bucket.span_ms;
+    }
+}
+
+/// A row for tests: entity, values of each keyword feature, numbers.
+pub(crate) type Row<'a> = (&'a str, &'a [&'a [(&'a str, u64)]], &'a [f64]);
+
+/// Options from JSON text.
+pub(crate) fn options(json: &str) -> Options {
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("{json}: {e}"))
+}
+
+/// One bucket after the other, with the entity table that the pipeline would keep.
+pub(crate) struct Board {
+    table: EntityTable,
+    bucket: Bucket,
+    values: usize,
+    numbers: usize,
+}
+
+impl Board {
+    pub(crate) fn job(numbers: &[&str], values: &[&str]) -> Job {
+        let specs = |names: &[&str]| names.iter().map(|n| FeatureSpec { name: (*n).into(), ..FeatureSpec::default() }).collect();
+        Job { features: specs(numbers), value_features: specs(values), ..Job::default() }
+    }
+
+    pub(crate) fn new(values: &[&str], numbers: usize) -> Self {
+        Self { table: EntityTable::new(1_000), bucket: Bucket::empty(-300_000, 300_000, numbers, values.len()), values: values.len(), numbers }
+    }
+
+    /// The next bucket in time.
+    pub(crate) fn bucket(&mut self, rows: &[Row<'_>]) {
+        let mut b = Bucket::empty(self.bucket.end_ms(), 300_000, self.numbers, self.values);
+        for (entity, _, numbers) in rows {
+            b.keys.push(entity.as_bytes());
+            b.doc_counts.push(1);
+            b.imputed.push(false);
+            b.columns.iter_mut().zip(*numbers).for_each(|(c, x)| c.push(*x));
+        }
+        for f in 0..self.values {
+            let lists = rows.iter().map(|r| r.1[f].iter().map(|(v, n)| (stable_hash(v.as_bytes()), *n)).collect()).collect();
+            let names: BTreeMap<u64, Box<str>> =
+                rows.iter().flat_map(|r| r.1[f].iter().map(|(v, _)| (stable_hash(v.as_bytes()), (*v).into()))).collect();
+            b.values[f] = ValueCounts::from_rows(lists, names, vec![0; rows.len()]);
+        }
+        self.bucket = b.canonical();
+    }
+
+    fn with<T>(&self, slots: &[Slot], f: impl FnOnce(&BucketView<'_>) -> T) -> T {
+        f(&BucketView { bucket: &self.bucket, slots, table: &self.table, hour_of_week: 0 })
+    }
+
+    pub(crate) fn score(&self, d: &dyn Detector) -> BTreeMap<String, f64> {
+        let scores = self.with(&self.table.find_all(&self.bucket.keys), |v| d.score(v));
+        scores.into_iter().enumerate().map(|(r, s)| (self.bucket.keys.text(r).into_owned(), s)).collect()
+    }
+
+    pub(crate) fn explain(&self, d: &dyn Detector, entity: &str) -> Vec<Contributor> {
+        let row = (0..self.bucket.rows()).find(|&r| self.bucket.keys.text(r) == entity).unwrap_or(usize::MAX);
+        self.with(&self.table.find_all(&self.bucket.keys), |v| d.explain(v, row))
+    }
+
+    pub(crate) fn learn(&mut self, d: &mut dyn Detector) {
+        let (keys, at) = (self.bucket.keys.clone(), self.bucket.start_ms);
+        let slots: Vec<Slot> = (0..keys.len()).map(|i| self.table.intern(keys.get(i), keys.hash(i), at)).collect();
+        self.with(&slots, |v| d.learn(v, &vec![1.0; keys.len()]));
     }
 }

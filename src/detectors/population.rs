@@ -1,0 +1,508 @@
+//! An entity against all others, past and present: no history of its own is needed, the first bucket is judged at once.
+//!
+//! A row is described by a few statistics:
+//! * per keyword-valued feature the *mean rarity* of what it shows, `(sum r + k r0) / (sum n + k)` with `r = -log10` of the
+//!   share of rows that show the value and `r0` the mean rarity of all rows (shrinkage: one rare value in one document is
+//!   weak evidence, five of five are strong), and the *excess rarity*, `ln(1 + sum (r - r0))`, which grows with volume;
+//! * per numeric feature `ln(1 + x)`.
+//!
+//! Each becomes a surprise on the job's own past ([`Excess`]). A slow scan is moderately unusual in many of them and a busy
+//! client in one, so the surprises are added; they depend on each other, so the sum is calibrated once more.
+//!
+//! Shares count rows (entity and bucket), not documents: one crawler with ten thousand requests is one voice. Values that
+//! are paths are taken by their first segment: sites have few, and what a scanner tries is in none of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::value_memory::Fade;
+use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
+use crate::math::excess::Excess;
+use crate::model::keys::stable_hash;
+use crate::model::{BucketView, Contributor, Job, Part, Slot, ValueCounts};
+
+/// What the catalogue says.
+pub const POPULATION: DetectorPart = DetectorPart {
+    part: Part {
+        name: "population",
+        description: "An entity against all others at once: rarity of the keyword values it shows and size of its numbers.",
+        example: "{ kind: population, paths: [paths], values: [statuses], numbers: [requests] }",
+    },
+    build,
+};
+
+const VERSION: u8 = 1;
+/// Documents of average rarity that every row is granted: `k` above.
+const SHRINK: f64 = 2.0;
+/// Rows above this surprise are not learned (until they last: the pipeline then asks for it with a weight below 1).
+const KEEP_OUT: f64 = 3.0;
+/// Rows before anything is kept out.
+const SETTLED_ROWS: f64 = 300.0;
+/// Bound on values remembered per feature.
+const MAX_VALUES: usize = 65_536;
+/// Bin of a statistic and its largest value.
+const BIN: f64 = 0.02;
+const MAX_STATISTIC: f64 = 20.0;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PopulationOptions {
+    /// Keyword-valued features whose values are paths.
+    #[serde(default)]
+    paths: Vec<String>,
+    /// Other keyword-valued features.
+    #[serde(default)]
+    values: Vec<String>,
+    /// Numeric features of which more is suspicious.
+    #[serde(default)]
+    numbers: Vec<String>,
+    /// Days after which what was learned counts half.
+    #[serde(default = "month")]
+    half_life_days: f64,
+}
+
+fn month() -> f64 {
+    30.0
+}
+
+/// Shares of rows that show each value, fading.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Shares {
+    rows: BTreeMap<u64, f64>,
+    rarity: f64,
+    weight: f64,
+    evicted: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct State {
+    fade: Fade,
+    rows: f64,
+    shares: Vec<Shares>,
+    tails: Vec<Excess>,
+    usual: Vec<(f64, f64)>,
+    combined: Excess,
+    last_ms: Option<i64>,
+}
+
+/// A keyword-valued feature that is used.
+#[derive(Debug, Clone)]
+struct Used {
+    index: usize,
+    name: String,
+    is_path: bool,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+struct Population {
+    values: Vec<Used>,
+    numbers: Vec<(usize, String)>,
+    decay: f64,
+    state: State,
+}
+
+fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
+    let o: PopulationOptions = parse_options(options)?;
+    let used = |names: &[String], is_path| -> Result<Vec<Used>, String> {
+        names.iter().map(|n| Ok(Used { index: super::value_feature(job, n)?, name: n.clone(), is_path })).collect()
+    };
+    let mut values = used(&o.paths, true)?;
+    values.extend(used(&o.values, false)?);
+    let numbers: Result<Vec<_>, String> = o
+        .numbers
+        .iter()
+        .map(|n| Ok((job.features.iter().position(|f| f.name == *n).ok_or_else(|| format!("`{n}` is not a numeric feature of the job"))?, n.clone())))
+        .collect();
+    let numbers = numbers?;
+    if values.is_empty() && numbers.is_empty() {
+        return Err("needs at least one of `paths`, `values`, `numbers`".into());
+    }
+    if !o.half_life_days.is_finite() || o.half_life_days <= 0.0 {
+        return Err("half_life_days must be above 0".into());
+    }
+    let statistics = values.len() * 2 + numbers.len();
+    Ok(Box::new(Population {
+        decay: 0.5f64.powf(1.0 / (o.half_life_days * job.buckets_per_day().max(1e-6))),
+        state: State {
+            fade: Fade::new(o.half_life_days),
+            rows: 0.0,
+            shares: vec![Shares::default(); values.len()],
+            tails: vec![Excess::new(BIN, MAX_STATISTIC, 1.0); statistics],
+            usual: vec![(0.0, 0.0); numbers.len()],
+            combined: Excess::new(0.05, 200.0, statistics as f64 / 2.0),
+            last_ms: None,
+        },
+        values,
+        numbers,
+    }))
+}
+
+/// First segment of a path with its slash; anything else as it stands.
+fn first_segment(text: &str) -> &str {
+    let Some(rest) = text.strip_prefix('/') else { return text };
+    rest.find(['/', '?', '#']).and_then(|end| text.get(..=end)).unwrap_or(text)
+}
+
+/// Values of a row under the names that are compared, with counts.
+type RowValues = BTreeMap<u64, u64>;
+
+impl Population {
+    /// What each value of a bucket is compared as.
+    fn aliases(used: &Used, values: &ValueCounts) -> BTreeMap<u64, u64> {
+        if !used.is_path {
+            return BTreeMap::new();
+        }
+        values.names.iter().map(|(&hash, text)| (hash, stable_hash(first_segment(text).as_bytes()))).collect()
+    }
+
+    fn row_values(values: &ValueCounts, aliases: &BTreeMap<u64, u64>, row: usize) -> RowValues {
+        let mut out = RowValues::new();
+        for (hash, count) in values.row(row) {
+            *out.entry(aliases.get(&hash).copied().unwrap_or(hash)).or_default() += count;
+        }
+        out
+    }
+
+    fn rarity(&self, feature: usize, value: u64, gain: f64) -> f64 {
+        let seen = self.state.shares.get(feature).and_then(|s| s.rows.get(&value)).copied().unwrap_or(0.0) / gain;
+        -((seen + 0.5) / (self.state.rows / gain + 1.0)).min(1.0).log10()
+    }
+
+    /// Statistics of some rows: for each keyword feature mean and excess rarity, then the numbers.
+    fn statistics(&self, view: &BucketView<'_>, rows: std::ops::Range<usize>) -> Vec<Vec<f64>> {
+        let gain = self.state.fade.gain(view.bucket.start_ms);
+        let mut out = vec![Vec::with_capacity(self.state.tails.len()); rows.len()];
+        for (f, used) in self.values.iter().enumerate() {
+            let Some(values) = view.bucket.values.get(used.index) else { continue };
+            let aliases = Self::aliases(used, values);
+            let usual = self.usual_rarity(f);
+            for (row, list) in rows.clone().zip(&mut out) {
+                let (mut sum, mut n) = (0.0, 0.0);
+                for (value, count) in Self::row_values(values, &aliases, row) {
+                    sum += count as f64 * self.rarity(f, value, gain);
+                    n += count as f64;
+                }
+                list.push((sum + SHRINK * usual) / (n + SHRINK));
+                list.push((sum - usual * n).max(0.0).ln_1p());
+            }
+        }
+        for (index, _) in &self.numbers {
+            for (row, list) in rows.clone().zip(&mut out) {
+                list.push(number(view.bucket.value(*index, row)));
+            }
+        }
+        out
+    }
+
+    fn usual_rarity(&self, feature: usize) -> f64 {
+        self.state.shares.get(feature).map_or(0.0, |s| if s.weight > 0.0 { s.rarity / s.weight } else { 0.0 })
+    }
+
+    fn surprises(&self, statistics: &[f64]) -> Vec<f64> {
+        statistics.iter().zip(&self.state.tails).map(|(&x, tail)| tail.surprise(x)).collect()
+    }
+
+    fn learn_values(&mut self, view: &BucketView<'_>, weights: &[f64]) {
+        let gain = self.state.fade.gain(view.bucket.start_ms);
+        for f in 0..self.values.len() {
+            let used = &self.values[f];
+            let Some(values) = view.bucket.values.get(used.index) else { continue };
+            let aliases = Self::aliases(used, values);
+            let rows: Vec<RowValues> = (0..view.rows()).map(|r| Self::row_values(values, &aliases, r)).collect();
+            let means: Vec<Option<f64>> = rows
+                .iter()
+                .map(|row| {
+                    let n: u64 = row.values().sum();
+                    (n > 0).then(|| row.iter().map(|(&v, &c)| c as f64 * self.rarity(f, v, gain)).sum::<f64>() / n as f64)
+                })
+                .collect();
+            let shares = &mut self.state.shares[f];
+            for ((row, mean), &w) in rows.iter().zip(means).zip(weights).filter(|(_, w)| **w > 0.0) {
+                row.keys().for_each(|&v| *shares.rows.entry(v).or_default() += w * gain);
+                if let Some(m) = mean {
+                    shares.rarity += w * gain * m;
+                    shares.weight += w * gain;
+                }
+            }
+            shares.trim();
+        }
+        self.state.rows += weights.iter().sum::<f64>() * gain;
+    }
+}
+
+impl Shares {
+    /// Keeps the bound: the values shown by the fewest rows go, a sixteenth at once.
+    fn trim(&mut self) {
+        if self.rows.len() <= MAX_VALUES {
+            return;
+        }
+        let excess = self.rows.len() - MAX_VALUES + MAX_VALUES / 16;
+        let mut order: Vec<(f64, u64)> = self.rows.iter().map(|(v, w)| (*w, *v)).collect();
+        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        for (_, value) in order.into_iter().take(excess) {
+            self.rows.remove(&value);
+            self.evicted += 1;
+        }
+    }
+}
+
+/// A feature of which a row shows no value at all.
+fn silent(feature: &str, surprise: f64) -> Contributor {
+    Contributor {
+        feature: feature.to_owned(),
+        title: String::new(),
+        actual: 0.0,
+        typical: f64::NAN,
+        lower: f64::NAN,
+        upper: f64::NAN,
+        surprise,
+        reference: "peers".into(),
+    }
+}
+
+/// ln(1 + x), 0 for what is absent, negative or no number.
+fn number(x: f64) -> f64 {
+    if x > 0.0 { x.min(1e300).ln_1p() } else { 0.0 }
+}
+
+impl Detector for Population {
+    fn name(&self) -> &'static str {
+        POPULATION.part.name
+    }
+
+    fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
+        let sum = |s: &Vec<f64>| self.surprises(s).iter().sum::<f64>();
+        self.statistics(view, 0..view.rows()).iter().map(|s| self.state.combined.surprise(sum(s))).collect()
+    }
+
+    fn is_calibrated(&self) -> bool {
+        true
+    }
+
+    fn learn(&mut self, view: &BucketView<'_>, weights: &[f64]) {
+        let at = view.bucket.start_ms;
+        let elapsed = self.state.last_ms.map_or(1.0, |l| ((at - l) / view.bucket.span_ms.max(1)).max(1) as f64);
+        self.state.last_ms = Some(self.state.last_ms.map_or(at, |l| l.max(at)));
+        self.state.fade.start(at);
+        let gain = self.state.fade.gain(at);
+        let settled = self.state.rows / gain >= SETTLED_ROWS;
+        let statistics = self.statistics(view, 0..view.rows());
+        let raw: Vec<f64> = statistics.iter().map(|s| self.surprises(s).iter().sum()).collect();
+        let kept: Vec<f64> = (0..view.rows())
+            .map(|r| {
+                let given = weights.get(r).copied().filter(|w| w.is_finite()).unwrap_or(1.0).max(0.0);
+                if settled && given >= 1.0 && self.state.combined.surprise(raw[r]) > KEEP_OUT { 0.0 } else { given }
+            })
+            .collect();
+        self.learn_values(view, &kept);
+        for (r, row) in statistics.iter().enumerate() {
+            row.iter().zip(&mut self.state.tails).for_each(|(&x, tail)| tail.observe(x, kept[r]));
+            self.state.combined.observe(raw[r], kept[r]);
+            let numbers = row.iter().skip(2 * self.values.len());
+            numbers.zip(&mut self.state.usual).for_each(|(x, u)| *u = (u.0 + kept[r] * gain * x, u.1 + kept[r] * gain));
+        }
+        let factor = self.decay.powf(elapsed);
+        self.state.tails.iter_mut().for_each(|t| t.decay_and_fit(factor));
+        self.state.combined.decay_and_fit(factor);
+    }
+
+    fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
+        if row >= view.rows() {
+            return Vec::new();
+        }
+        let statistics = self.statistics(view, row..row + 1);
+        let Some(mine) = statistics.first() else { return Vec::new() };
+        let parts = self.surprises(mine);
+        let raw: f64 = parts.iter().sum();
+        let scale = if raw > 0.0 { self.state.combined.surprise(raw) / raw } else { 0.0 };
+        let gain = self.state.fade.gain(view.bucket.start_ms);
+        let mut out = Vec::new();
+        for (f, used) in self.values.iter().enumerate() {
+            let share = parts.iter().skip(2 * f).take(2).sum::<f64>() * scale;
+            out.extend(self.explain_values(view, row, (f, used), share, gain));
+        }
+        for (i, (index, name)) in self.numbers.iter().enumerate() {
+            let (sum, weight) = self.state.usual.get(i).copied().unwrap_or_default();
+            out.push(Contributor {
+                feature: name.clone(),
+                title: String::new(),
+                actual: view.bucket.value(*index, row),
+                typical: if weight > 0.0 { (sum / weight).exp_m1() } else { f64::NAN },
+                lower: f64::NAN,
+                upper: f64::NAN,
+                surprise: parts.get(2 * self.values.len() + i).copied().unwrap_or(0.0) * scale,
+                reference: "peers".into(),
+            });
+        }
+        out.sort_by(|a, b| b.surprise.total_cmp(&a.surprise).then_with(|| a.feature.cmp(&b.feature)));
+        out
+    }
+
+    fn confidence(&self, view: &BucketView<'_>, _row: usize) -> f64 {
+        let rows = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
+        rows / (rows + 200.0)
+    }
+
+    fn forget(&mut self, _slots: &[Slot]) {}
+
+    fn snapshot(&self) -> Vec<u8> {
+        pack(VERSION, &self.state)
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let state: State = unpack(VERSION, bytes)?;
+        if state.shares.len() != self.values.len() || state.tails.len() != self.state.tails.len() {
+            return Err("snapshot was made with other features".into());
+        }
+        self.state = state;
+        Ok(())
+    }
+}
+
+impl Population {
+    /// Splits the share of a keyword feature over the values of a row, by rarity times count.
+    fn explain_values(&self, view: &BucketView<'_>, row: usize, (f, used): (usize, &Used), share: f64, gain: f64) -> Vec<Contributor> {
+        let Some(values) = view.bucket.values.get(used.index) else { return Vec::new() };
+        let aliases = Self::aliases(used, values);
+        let names: BTreeMap<u64, String> = values
+            .row(row)
+            .map(|(hash, _)| {
+                let name = values.name(hash);
+                let shown = if used.is_path { first_segment(&name).to_owned() } else { name };
+                (aliases.get(&hash).copied().unwrap_or(hash), shown)
+            })
+            .collect();
+        let list: Vec<(u64, u64, f64)> =
+            Self::row_values(values, &aliases, row).into_iter().map(|(v, c)| (v, c, c as f64 * self.rarity(f, v, gain))).collect();
+        let total: f64 = list.iter().map(|x| x.2).sum();
+        let rows = self.state.rows / gain;
+        let n = list.len() as f64;
+        let one = |(value, count, weight): (u64, u64, f64)| {
+            let name = names.get(&value).cloned().unwrap_or_default();
+            let seen = self.state.shares.get(f).and_then(|s| s.rows.get(&value)).copied().unwrap_or(0.0) / gain;
+            Contributor {
+                feature: format!("{}={name}", used.name),
+                title: format!("{} {name}", used.name.replace('_', " ")),
+                actual: count as f64,
+                typical: if rows > 0.0 { seen / rows } else { f64::NAN },
+                lower: f64::NAN,
+                upper: f64::NAN,
+                // A row without any rarity has nothing to tell its values apart by.
+                surprise: if total > 0.0 { share * weight / total } else { share / n },
+                reference: if seen > 0.0 { "peers" } else { "first seen anywhere" }.into(),
+            }
+        };
+        if list.is_empty() && share > 0.0 {
+            return vec![silent(&used.name, share)];
+        }
+        list.into_iter().map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detectors::testing::{Board, options};
+
+    const OPTIONS: &str = r#"{"paths":["paths"],"values":["statuses"],"numbers":["requests"]}"#;
+
+    fn detector() -> Box<dyn Detector> {
+        let job = Board::job(&["requests"], &["paths", "statuses"]);
+        (POPULATION.build)(&job, &options(OPTIONS)).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// A site with five sections: clients come and go, one is busy.
+    fn site(d: &mut Box<dyn Detector>) -> Board {
+        let mut board = Board::new(&["paths", "statuses"], 1);
+        for hour in 0..60u64 {
+            let paths: Vec<String> =
+                (0..10).map(|c| format!("/{}/page{}", ["blog", "img", "css", "about", "files"][c % 5], (hour + c as u64) % 17)).collect();
+            let names: Vec<String> = (0..10).map(|c| format!("10.0.{hour}.{c}")).collect();
+            let values: Vec<Vec<(&str, u64)>> = paths.iter().enumerate().map(|(c, p)| vec![(p.as_str(), 1 + c as u64 % 4), ("/", 1)]).collect();
+            let status: Vec<(&str, u64)> = vec![("200", 2), ("304", 1)];
+            let busy: Vec<(&str, u64)> = paths.iter().map(|p| (p.as_str(), 30)).collect();
+            let lists: Vec<[&[(&str, u64)]; 2]> = values.iter().map(|v| [v.as_slice(), status.as_slice()]).collect();
+            let mut rows: Vec<crate::detectors::testing::Row<'_>> = (0..10).map(|c| (names[c].as_str(), lists[c].as_slice(), &[3.0][..])).collect();
+            let crawl: [&[(&str, u64)]; 2] = [&busy, &[("200", 300)]];
+            rows.push(("crawler", &crawl, &[300.0]));
+            board.bucket(&rows);
+            board.learn(d.as_mut());
+        }
+        board
+    }
+
+    #[test]
+    fn a_slow_scan_by_a_newcomer_is_found_among_busy_clients() {
+        let mut d = detector();
+        let mut board = site(&mut d);
+        let scan: &[(&str, u64)] = &[("/wp-login.php", 1), ("/.env", 1), ("/admin/x", 1), ("/cgi-bin/a", 1), ("/phpmyadmin/", 1)];
+        let busy: &[(&str, u64)] = &[("/blog/page1", 150), ("/img/page3", 150)];
+        board.bucket(&[
+            ("scanner", &[scan, &[("404", 5)]], &[5.0]),
+            ("crawler", &[busy, &[("200", 300)]], &[300.0]),
+            ("reader", &[&[("/blog/page99", 2)], &[("200", 2)]], &[2.0]),
+        ]);
+        let s = board.score(d.as_ref());
+        assert!(s["scanner"] > 2.0 && s["scanner"] > s["crawler"] + 1.0 && s["reader"] < 1.0, "{s:?}");
+        let parts = board.explain(d.as_ref(), "scanner");
+        assert!(parts.iter().any(|c| c.feature == "paths=/.env" && c.reference == "first seen anywhere"));
+    }
+
+    #[test]
+    fn contributions_sum_to_the_surprise_of_every_row() {
+        let mut d = detector();
+        let mut board = site(&mut d);
+        board.bucket(&[
+            ("a", &[&[("/x/y", 3), ("/x/z", 2), ("/blog/1", 1)], &[("500", 6)]], &[6.0]),
+            ("b", &[&[], &[]], &[f64::NAN]),
+            ("c", &[&[("/", 1)], &[("200", 1)]], &[1e308]),
+        ]);
+        for (entity, s) in board.score(d.as_ref()) {
+            let sum: f64 = board.explain(d.as_ref(), &entity).iter().map(|c| c.surprise).sum();
+            assert!((sum - s).abs() < 1e-9, "{entity}: {sum} {s}");
+        }
+    }
+
+    #[test]
+    fn many_scanners_do_not_make_scanning_normal() {
+        let mut d = detector();
+        let mut board = site(&mut d);
+        let scan: &[(&str, u64)] = &[("/wp-login.php", 1), ("/.env", 1), ("/admin/x", 1), ("/cgi-bin/a", 1)];
+        let mut last = 0.0;
+        for i in 0..30 {
+            let name = format!("s{i}");
+            board.bucket(&[(&name, &[scan, &[("404", 4)]], &[4.0]), ("crawler", &[&[("/blog/1", 300)], &[("200", 300)]], &[300.0])]);
+            last = board.score(d.as_ref())[&name];
+            board.learn(d.as_mut());
+        }
+        assert!(last > 2.0, "{last}");
+    }
+
+    #[test]
+    fn snapshots_score_the_same_and_wrong_options_are_refused() {
+        let mut d = detector();
+        let mut board = site(&mut d);
+        board.bucket(&[("a", &[&[("/x", 3)], &[("500", 6)]], &[6.0])]);
+        let mut e = detector();
+        assert_eq!(e.restore(&d.snapshot()), Ok(()));
+        assert_eq!(board.score(e.as_ref()), board.score(d.as_ref()));
+        let job = Board::job(&["requests"], &["paths"]);
+        for bad in ["{}", r#"{"values":["x"]}"#, r#"{"numbers":["x"]}"#, r#"{"numbers":["requests"],"half_life_days":-1}"#] {
+            assert!((POPULATION.build)(&job, &options(bad)).is_err(), "{bad}");
+        }
+        board.bucket(&[]);
+        assert!(board.score(d.as_ref()).is_empty());
+        board.learn(d.as_mut());
+    }
+
+    #[test]
+    fn a_path_is_compared_by_its_first_segment() {
+        for (path, segment) in
+            [("/", "/"), ("", ""), ("/a", "/a"), ("/a/b/c", "/a"), ("/é/x", "/é"), ("/?q=1", "/"), ("*", "*"), ("/a?x/y", "/a"), ("//x", "/")]
+        {
+            assert_eq!(first_segment(path), segment, "{path}");
+        }
+    }
+}
