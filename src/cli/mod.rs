@@ -1,11 +1,15 @@
 //! The command line: one file per command. Exit codes are in `exit`.
 
 pub mod demo;
+pub mod check;
+pub mod connect;
 pub mod exit;
+pub mod export;
 pub mod parts;
 pub mod progress;
 pub mod run;
 pub mod scan;
+pub mod setup;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +36,12 @@ pub enum Command {
     Demo(demo::Args),
     /// Find anomalies in files: access logs, JSON lines, CSV.
     Scan(scan::Args),
+    /// Install templates, policies and indices in the cluster; running it again changes nothing.
+    Setup(setup::Args),
+    /// Check configuration, connection, privileges, and the fields of each job.
+    Check(check::Args),
+    /// Print the configuration reference, templates, policies or roles.
+    Export(export::Args),
     /// List every feature, detector, format and preset with a description and an example.
     Parts(parts::Args),
     /// Print a completion script for a shell.
@@ -50,6 +60,9 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Run(args)) => run::run(&args, cli.json),
         Some(Command::Demo(args)) => demo::run(&args, cli.json),
         Some(Command::Scan(args)) => scan::run(&args, cli.json),
+        Some(Command::Setup(args)) => setup::run(&args, cli.json),
+        Some(Command::Check(args)) => check::run(&args, cli.json),
+        Some(Command::Export(args)) => export::run(&args, cli.json),
         Some(Command::Parts(args)) => parts::run(&args, cli.json),
         Some(Command::Completion { shell }) => {
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "elkhound", &mut std::io::stdout());

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::exit::Exit;
 use crate::model::Part;
-use crate::{detectors, features, formats};
+use crate::{detectors, features, formats, presets};
 
 /// Arguments of `parts`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only this catalogue: features, detectors, formats.
+    /// Only this catalogue: formats, features, detectors, presets.
     pub catalogue: Option<String>,
 }
 
@@ -21,6 +21,7 @@ pub fn catalogues() -> Vec<(&'static str, Vec<Part>)> {
         ("formats", formats::CATALOGUE.iter().map(|f| f.part()).collect()),
         ("features", numeric),
         ("detectors", detectors::CATALOGUE.iter().map(|d| d.part).collect()),
+        ("presets", presets::CATALOGUE.iter().map(|p| p.part).collect()),
     ]
 }
 

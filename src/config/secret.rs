@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use super::section::Section;
+use serde_json::json;
+
+use super::ConfigError;
+use super::section::{Mistakes, Section};
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +41,17 @@ pub enum Login {
     ApiKey(Secret),
     /// A bearer token.
     Bearer(Secret),
+}
+
+impl Login {
+    /// A login named on the command line instead of the configuration's.
+    pub fn from_files(user: Option<&str>, password_file: Option<&Path>, api_key_file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mistakes = Mistakes::default();
+        let value = json!({ "user": user, "password_file": password_file, "api_key_file": api_key_file });
+        let out = login(&Section::new("", &value, &mistakes), Path::new(""));
+        let mistakes = mistakes.into_list();
+        if mistakes.is_empty() { Ok(out) } else { Err(ConfigError { mistakes }) }
+    }
 }
 
 /// Largest file that is taken for a secret.
@@ -115,8 +129,6 @@ fn encoded(key: Secret) -> Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::section::Mistakes;
-    use serde_json::json;
 
     #[test]
     fn a_secret_is_never_printed_and_a_pair_is_encoded() {

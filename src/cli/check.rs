@@ -1,0 +1,87 @@
+//! `elkhound check`: configuration, connection, version, privileges, and the fields of each job.
+
+use super::connect::{ConfigFile, block_on, connect, exit_of};
+use super::exit::Exit;
+use crate::config::{self, Config, Environment};
+use crate::schedule::clock::{Clock, SystemClock};
+use crate::setup::check::{check, of_connection, of_mistakes};
+use crate::setup::{Finding, Level};
+
+/// Arguments of `check`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Look at the configuration only, ask no cluster.
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Checks and prints what it found.
+pub fn run(args: &Args, json: bool) -> Exit {
+    let config = match config::load(args.file.config.as_deref(), &Environment::of_process()) {
+        Ok(config) => config,
+        Err(e) => {
+            print(&of_mistakes(&e), json);
+            return Exit::BadConfig;
+        }
+    };
+    let mut findings = vec![Finding::new(Level::Ok, "configuration", summary(&config), "")];
+    let mut exit = Exit::Ok;
+    match &config.cluster {
+        None if args.offline => {}
+        None => findings.push(Finding::new(Level::Warning, "connection", "no cluster is named", "set `cluster.hosts`; `elkhound scan` needs none")),
+        Some(_) if args.offline => {}
+        Some(cluster) => {
+            let asked = block_on(async {
+                match connect(cluster).await {
+                    Ok((cluster, flavor)) => (check(&cluster, &flavor, &config, SystemClock.now_ms()).await, Exit::Ok),
+                    Err(e) => (vec![of_connection(&e)], exit_of(&e)),
+                }
+            });
+            match asked {
+                Ok((list, end)) => {
+                    findings.extend(list);
+                    exit = end;
+                }
+                Err(e) => findings.push(Finding::new(Level::Error, "connection", e, "this machine cannot run it")),
+            }
+        }
+    }
+    print(&findings, json);
+    if exit == Exit::Ok { worst(&findings) } else { exit }
+}
+
+fn summary(config: &Config) -> String {
+    match config.jobs.len() {
+        1 => "1 job, no mistakes".to_owned(),
+        n => format!("{n} jobs, no mistakes"),
+    }
+}
+
+/// Warnings do not fail; missing privileges and misfits of jobs do.
+fn worst(findings: &[Finding]) -> Exit {
+    let mut errors = findings.iter().filter(|f| f.level == Level::Error).peekable();
+    if errors.peek().is_none() {
+        return Exit::Ok;
+    }
+    if errors.any(|f| f.about == "privileges") { Exit::NoPermission } else { Exit::BadConfig }
+}
+
+fn print(findings: &[Finding], json: bool) {
+    if json {
+        println!("{}", serde_json::json!({ "findings": findings }));
+        return;
+    }
+    for f in findings {
+        let level = match f.level {
+            Level::Ok => "ok",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        };
+        println!("{level:<8} {}: {}", f.about, f.text);
+        if !f.mend.is_empty() {
+            println!("{:<8} -> {}", "", f.mend);
+        }
+    }
+}
