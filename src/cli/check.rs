@@ -1,7 +1,8 @@
 //! `elkhound check`: configuration, connection, version, privileges, and the fields of each job.
 
-use super::connect::{ConfigFile, block_on, connect, exit_of};
+use super::connect::{ConfigFile, block_on, exit_of};
 use super::exit::Exit;
+use crate::app::connect;
 use crate::config::{self, Config, Environment};
 use crate::schedule::clock::{Clock, SystemClock};
 use crate::setup::check::{check, of_connection, of_mistakes};
@@ -35,7 +36,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
         Some(cluster) => {
             let asked = block_on(async {
                 match connect(cluster).await {
-                    Ok((cluster, flavor)) => (check(&cluster, &flavor, &config, SystemClock.now_ms()).await, Exit::Ok),
+                    Ok(c) => (check(&c.cluster, &c.flavor, &config, SystemClock.now_ms()).await, Exit::Ok),
                     Err(e) => (vec![of_connection(&e)], exit_of(&e)),
                 }
             });

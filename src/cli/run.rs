@@ -1,15 +1,15 @@
 //! `elkhound run`: the worker.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::connect::ConfigFile;
 use super::exit::Exit;
 use crate::app::{self, Connection, Purpose};
-use crate::cluster::{ClusterError, ErrorKind};
+use crate::cluster::ErrorKind;
 use crate::config::{self, Config, Environment};
 use crate::model::Job;
 use crate::model::time::parse_time;
@@ -23,9 +23,9 @@ use crate::telemetry::{Telemetry, health, logging};
 /// Arguments of `run`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Configuration file.
-    #[arg(short, long, value_name = "FILE", env = "ELKHOUND_CONFIG")]
-    pub config: Option<PathBuf>,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigFile,
     /// Only these jobs.
     #[arg(long = "job", value_name = "ID")]
     pub jobs: Vec<String>,
@@ -58,7 +58,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
 }
 
 fn try_run(args: &Args, is_json: bool) -> Result<Exit, Failure> {
-    let config = config::load(args.config.as_deref(), &Environment::of_process()).map_err(|e| Failure(Exit::BadConfig, e.to_string()))?;
+    let config = config::load(args.config.config.as_deref(), &Environment::of_process()).map_err(|e| Failure(Exit::BadConfig, e.to_string()))?;
     let jobs = chosen(&config, &args.jobs).map_err(|m| Failure(Exit::BadConfig, m))?;
     let mode = mode(args).map_err(|m| Failure(Exit::BadConfig, m))?;
     let format = match config.telemetry.log_format {
@@ -115,7 +115,7 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
     if mode == Mode::Forever {
         serve_health(config, &telemetry, stop.clone()).await?;
     }
-    let Some(connection) = connect(config, mode, &telemetry, clock.as_ref(), stop.clone()).await? else { return Ok(Summary::default()) };
+    let Some(connection) = connected(config, mode, &telemetry, clock.as_ref(), stop.clone()).await? else { return Ok(Summary::default()) };
     let purpose = match mode {
         _ if args.dry_run => Purpose::DryRun,
         Mode::Range { .. } => Purpose::Backfill,
@@ -141,7 +141,7 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
 
 /// Connects; a worker that runs for ever waits for a cluster that is not there yet, any other gives up with the exit code
 /// that fits. `None`: a stop came first.
-async fn connect(
+async fn connected(
     config: &Config,
     mode: Mode,
     telemetry: &Telemetry,
@@ -155,7 +155,7 @@ async fn connect(
     loop {
         match app::connect(cluster).await {
             Ok(connection) => return Ok(Some(connection)),
-            Err(e) if mode != Mode::Forever || e.kind == ErrorKind::Misconfigured => return Err(Failure(exit_of_cluster(&e), e.to_string())),
+            Err(e) if mode != Mode::Forever || e.kind == ErrorKind::Misconfigured => return Err(Failure(super::connect::exit_of(&e), e.to_string())),
             Err(e) => {
                 tries += 1;
                 config.jobs.iter().for_each(|j| telemetry.window_held(&j.id, &e.to_string(), e.is_permanent()));
@@ -166,16 +166,6 @@ async fn connect(
                 }
             }
         }
-    }
-}
-
-/// Exit code of a cluster error.
-pub fn exit_of_cluster(e: &ClusterError) -> Exit {
-    match e.kind {
-        ErrorKind::Misconfigured => Exit::BadConfig,
-        ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::UntrustedCertificate => Exit::NoPermission,
-        ErrorKind::NoIndex | ErrorKind::NotFound => Exit::NoInput,
-        _ => Exit::Unavailable,
     }
 }
 

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::connect::{ConfigFile, block_on, connect, exit_of};
+use super::connect::{ConfigFile, block_on, exit_of};
 use super::exit::Exit;
+use crate::app::{Connection, connect};
 use crate::config::{self, Config, Environment, Login};
 use crate::schedule::clock::{Clock, SystemClock};
 use crate::setup::artefacts::Lifecycle;
@@ -71,7 +72,7 @@ async fn set_up(config: Config, is_dry: bool, is_json: bool) -> Result<(), Failu
             "no cluster is named; set `cluster.hosts`, such as ELKHOUND__CLUSTER__HOSTS=https://localhost:9200".into(),
         ));
     };
-    let (cluster, flavor) = connect(to).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
+    let Connection { cluster, flavor } = connect(to).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
     let steps = plan(&cluster, &flavor, &config.indices, SystemClock.now_ms()).await?;
     if !is_dry {
         apply(&cluster, &steps).await?;

@@ -75,8 +75,7 @@ pub struct DetectorPart {
 }
 
 /// Every detector there is.
-pub const CATALOGUE: &[DetectorPart] =
-    &[count_surprise::COUNT_SURPRISE, population::POPULATION, robust::PART, silence::SILENCE, zscore::PART];
+pub const CATALOGUE: &[DetectorPart] = &[count_surprise::COUNT_SURPRISE, population::POPULATION, robust::PART, silence::SILENCE, zscore::PART];
 
 /// Builds the detectors of a job.
 pub fn build_all(job: &Job) -> Result<Vec<Box<dyn Detector>>, String> {
