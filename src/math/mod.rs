@@ -2,7 +2,9 @@
 
 pub mod chance;
 pub mod covariance;
+pub mod digest;
 pub mod distance;
+pub mod distinct;
 pub mod eigen;
 pub mod exceed;
 pub mod excess;

@@ -96,7 +96,7 @@ fn interval(samples: &[Sample]) -> i64 {
     let times: Vec<i64> = samples.iter().filter_map(|s| s.time_ms).take(LOOK_AHEAD).collect();
     let mut steps: Vec<i64> = times.windows(2).map(|w| w[1].saturating_sub(w[0])).filter(|d| *d > 0).collect();
     steps.sort_unstable();
-    steps.get(steps.len() / 2).copied().unwrap_or(60_000)
+    steps.get(steps.len().saturating_sub(1) / 2).copied().unwrap_or(60_000)
 }
 
 /// Hands the samples out, one bucket each.
