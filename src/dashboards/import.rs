@@ -261,9 +261,7 @@ fn refuse(place: &Place, status: u16, text: &str) -> Result<(), ImportError> {
             "the user may not import saved objects at {} ({said}); the role needs write access to dashboards, index patterns and visualizations",
             place.url
         ))),
-        404 if !place.space.is_empty() => {
-            Err(failed(format!("{} has no space `{}` ({said}); create it or name another", place.url, place.space)))
-        }
+        404 if !place.space.is_empty() => Err(failed(format!("{} has no space `{}` ({said}); create it or name another", place.url, place.space))),
         404 => Err(failed(format!("{} has no saved-objects API ({said}); correct the address, with its base path", place.url))),
         422 => Err(failed(format!("{} is older than these dashboards and refused them as a whole, nothing was written ({said})", place.url))),
         503 => Err(ImportError { message: format!("{} is not ready yet ({said}); try again", place.url), is_denied: false, is_absent: true }),
