@@ -6,6 +6,7 @@ pub mod app;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod dashboards;
 pub mod demo;
 pub mod detectors;
 pub mod features;

@@ -27,6 +27,8 @@ pub enum What {
     Policy(For),
     /// The smallest role for the worker (or, with --setup, for `elkhound setup`).
     Role(RoleFor),
+    /// Dashboards, as a file to import.
+    Dashboards(super::dashboards::For),
 }
 
 /// For which engine.
@@ -63,6 +65,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
             print!("{DEFAULT_YAML}");
             return Exit::Ok;
         }
+        What::Dashboards(to) => return super::dashboards::print(to),
         What::Template(target) | What::Policy(target) => (target, false),
         What::Role(r) => (&r.target, r.setup),
     };

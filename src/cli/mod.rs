@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod connect;
+pub mod dashboards;
 pub mod demo;
 pub mod exit;
 pub mod export;

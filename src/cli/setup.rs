@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::connect::{ConfigFile, block_on, exit_of};
+use super::dashboards;
 use super::exit::Exit;
 use crate::app::{Connection, connect};
 use crate::config::{self, Config, Environment, Login};
@@ -29,6 +30,8 @@ pub struct Args {
     /// File with an API key to use instead of the worker's.
     #[arg(long, value_name = "FILE", conflicts_with = "user")]
     api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    dashboards: dashboards::To,
 }
 
 /// Why a setup did not happen.
@@ -43,7 +46,7 @@ impl From<SetupError> for Failure {
 
 /// Installs, or prints what it would install.
 pub fn run(args: &Args, is_json: bool) -> Exit {
-    let done = load(args).and_then(|config| block_on(set_up(config, args.dry_run, is_json)).map_err(|e| Failure(Exit::Failure, e))?);
+    let done = load(args).and_then(|config| block_on(set_up(config, args, is_json)).map_err(|e| Failure(Exit::Failure, e))?);
     match done {
         Ok(()) => Exit::Ok,
         Err(Failure(exit, message)) => {
@@ -65,7 +68,8 @@ fn load(args: &Args) -> Result<Config, Failure> {
     Ok(config)
 }
 
-async fn set_up(config: Config, is_dry: bool, is_json: bool) -> Result<(), Failure> {
+async fn set_up(config: Config, args: &Args, is_json: bool) -> Result<(), Failure> {
+    let is_dry = args.dry_run;
     let Some(to) = &config.cluster else {
         return Err(Failure(
             Exit::BadConfig,
@@ -87,7 +91,7 @@ async fn set_up(config: Config, is_dry: bool, is_json: bool) -> Result<(), Failu
     } else {
         print(&flavor.name(), by, &steps, is_dry);
     }
-    Ok(())
+    dashboards::install(&args.dashboards, &config, is_dry, is_json).await.map_err(|(exit, message)| Failure(exit, message))
 }
 
 fn print(engine: &str, by: &str, steps: &[Step], is_dry: bool) {

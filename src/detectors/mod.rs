@@ -4,10 +4,15 @@
 //! To add one: one file, one line in [`CATALOGUE`].
 
 pub mod count_surprise;
+pub mod isolation_forest;
+pub mod neighbours;
 mod others;
 pub mod population;
+pub mod reconstruction;
 pub mod robust;
+mod rows;
 pub mod silence;
+pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 mod value_memory;
@@ -75,7 +80,17 @@ pub struct DetectorPart {
 }
 
 /// Every detector there is.
-pub const CATALOGUE: &[DetectorPart] = &[count_surprise::COUNT_SURPRISE, population::POPULATION, robust::PART, silence::SILENCE, zscore::PART];
+pub const CATALOGUE: &[DetectorPart] = &[
+    count_surprise::COUNT_SURPRISE,
+    isolation_forest::PART,
+    neighbours::PART,
+    population::POPULATION,
+    reconstruction::PART,
+    robust::PART,
+    silence::SILENCE,
+    table::PART,
+    zscore::PART,
+];
 
 /// Builds the detectors of a job.
 pub fn build_all(job: &Job) -> Result<Vec<Box<dyn Detector>>, String> {

@@ -4,10 +4,14 @@
 //! To add one: one file, one line in [`CATALOGUE`].
 
 pub mod count;
+pub mod distinct;
+pub mod entropy;
 pub mod extract;
 pub mod filter;
 pub mod metric;
+pub mod percentile;
 pub mod ratio;
+pub mod time_of_week;
 pub mod values;
 
 use serde_json::{Map, Value};
@@ -77,7 +81,19 @@ pub struct FeaturePart {
 }
 
 /// Every numeric feature there is.
-pub const CATALOGUE: &[FeaturePart] = &[count::COUNT, count::RATE, metric::SUM, metric::MEAN, metric::MIN, metric::MAX, ratio::RATIO];
+pub const CATALOGUE: &[FeaturePart] = &[
+    count::COUNT,
+    count::RATE,
+    metric::SUM,
+    metric::MEAN,
+    metric::MIN,
+    metric::MAX,
+    percentile::PERCENTILE,
+    distinct::DISTINCT,
+    ratio::RATIO,
+    entropy::ENTROPY,
+    time_of_week::TIME_OF_WEEK,
+];
 
 /// Builds a feature by the kind that its configuration names.
 pub fn build(spec: &FeatureSpec) -> Result<Box<dyn Feature>, String> {
@@ -95,4 +111,30 @@ pub fn names() -> Vec<&'static str> {
 /// The field that a kind needs, or what to say when it is missing.
 pub(crate) fn required_field(spec: &FeatureSpec) -> Result<String, String> {
     spec.field.clone().ok_or_else(|| format!("feature `{}` of kind `{}` needs a `field`", spec.name, spec.kind))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// The column of a feature over events given as (row, value of its field); `-` is absent.
+    pub(crate) fn column(part: &FeaturePart, spec: &FeatureSpec, events: &[(u32, &str)]) -> Vec<f64> {
+        let feature = (part.build)(spec).unwrap();
+        let mut fields = Fields::default();
+        feature.request(&mut fields);
+        let mut batch = EventBatch::new(&fields);
+        let mut hits = Vec::new();
+        for (i, (row, value)) in events.iter().enumerate() {
+            if *value != "-" {
+                batch.set_keyword(0, value.as_bytes());
+                batch.set_number(0, value.parse().unwrap_or(f64::NAN));
+            }
+            batch.push(0);
+            hits.push(Hit { event: i as u32, row: *row });
+        }
+        let rows = events.iter().map(|e| e.0 as usize + 1).max().unwrap_or(0);
+        let mut accumulator = feature.accumulator(&fields);
+        accumulator.add(&batch, &hits, rows);
+        accumulator.finish(RowTotals { doc_counts: &vec![1; rows], start_ms: 0, span_ms: 60_000 })
+    }
 }

@@ -37,6 +37,13 @@ impl Rows {
         self.values.extend((0..self.width).map(|c| row.get(c).copied().unwrap_or(f64::NAN)));
     }
 
+    /// Puts `row` in the place of row `i`; nothing happens beyond the end.
+    pub fn replace(&mut self, i: usize, row: &[f64]) {
+        if let Some(slots) = self.values.get_mut(i * self.width..(i + 1) * self.width) {
+            slots.iter_mut().enumerate().for_each(|(c, slot)| *slot = row.get(c).copied().unwrap_or(f64::NAN));
+        }
+    }
+
     /// Numbers in a row.
     pub fn width(&self) -> usize {
         self.width

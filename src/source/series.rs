@@ -4,7 +4,6 @@
 //! put back) is moved to one millisecond after the row before, and nothing is left out.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::columns::{Columns, cell};
 use super::files::open::InputError;
@@ -96,12 +95,11 @@ fn interval(samples: &[Sample]) -> i64 {
     let times: Vec<i64> = samples.iter().filter_map(|s| s.time_ms).take(LOOK_AHEAD).collect();
     let mut steps: Vec<i64> = times.windows(2).map(|w| w[1].saturating_sub(w[0])).filter(|d| *d > 0).collect();
     steps.sort_unstable();
-    steps.get(steps.len() / 2).copied().unwrap_or(60_000)
+    steps.get(steps.len().saturating_sub(1) / 2).copied().unwrap_or(60_000)
 }
 
 /// Hands the samples out, one bucket each.
 pub struct SeriesSource {
-    job: Arc<Job>,
     set: FeatureSet,
     buckets: Vec<(i64, i64)>,
     values: Vec<f64>,
@@ -111,8 +109,8 @@ pub struct SeriesSource {
 
 impl SeriesSource {
     /// A source for a job whose numeric features read the one field `field`.
-    pub fn new(job: Arc<Job>, field: &str, samples: &Samples) -> Result<Self, String> {
-        let set = FeatureSet::new(&job)?;
+    pub fn new(job: &Job, field: &str, samples: &Samples) -> Result<Self, String> {
+        let set = FeatureSet::new(job)?;
         if let Some((other, _)) = set.fields.iter().find(|(name, _)| *name != field) {
             return Err(format!("a series has the one field `{field}`, and job `{}` reads `{other}`", job.id));
         }
@@ -121,7 +119,7 @@ impl SeriesSource {
             problems.add("bad_time", || format!("row {}: `{}`", s.row, s.timestamp));
         }
         let buckets = place(samples);
-        Ok(Self { job, set, buckets, values: samples.samples.iter().map(|s| s.value).collect(), next: 0, problems })
+        Ok(Self { set, buckets, values: samples.samples.iter().map(|s| s.value).collect(), next: 0, problems })
     }
 
     /// The window of every sample, in order.
@@ -203,7 +201,7 @@ mod tests {
         assert_eq!(s.interval_ms, 300_000);
         assert_eq!(at, [(0, 300_000), (300_000, 1), (300_001, 300_000), (600_001, 1), (600_002, 300_000), (3_600_000, 300_000)]);
         let mean = FeatureSpec { name: "value".into(), kind: "mean".into(), field: Some("value".into()), ..FeatureSpec::default() };
-        let mut source = SeriesSource::new(Arc::new(Job { features: vec![mean], ..Job::default() }), "value", &s).unwrap();
+        let mut source = SeriesSource::new(&Job { features: vec![mean], ..Job::default() }, "value", &s).unwrap();
         let mut values = Vec::new();
         for window in source.windows() {
             let fetched = futures::executor::block_on(source.fetch(window)).unwrap();

@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["model", "math", "cluster", "telemetry"]),
     ("report", &["model", "math", "cluster", "telemetry"]),
     ("telemetry", &["model", "math"]),
+    ("dashboards", &["model"]),
     ("pipeline", &["model", "math", "formats", "features", "detectors", "score", "source", "sinks", "enrichers", "state"]),
     ("schedule", &["model", "math", "formats", "features", "detectors", "score", "source", "sinks", "enrichers", "state", "pipeline", "telemetry"]),
     ("demo", &["model"]),

@@ -2,6 +2,8 @@
 
 mod cluster;
 mod config;
+mod dashboards;
+mod dashboards_import;
 mod house;
 mod live;
 mod pages;

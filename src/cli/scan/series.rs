@@ -32,7 +32,7 @@ fn file(args: &Args, path: &Path, shown: &MemorySink, judge: Option<&Judge>, out
     job.bucket_span_ms = args.bucket_span.map_or(Ok(samples.interval_ms), |s| job::span_ms(s).map_err(Stop::config))?;
     job.index = super::scores::stem(path);
     let job = Arc::new(job);
-    let source = SeriesSource::new(job.clone(), FIELD, &samples).map_err(Stop::config)?;
+    let source = SeriesSource::new(&job, FIELD, &samples).map_err(Stop::config)?;
     let windows = source.windows();
     let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
     let mut pipeline = pipeline(job.clone(), Box::new(source), args, options, shown, judge)?;
