@@ -65,6 +65,14 @@ pub const CATALOGUE: &[Preset] = &[
     },
     Preset {
         part: Part {
+            name: "metrics",
+            description: "Many entities with a few numbers each, such as hosts or services: spikes, drifts, broken relations, flat lines.",
+            example: "{ id: hosts, preset: metrics, index: \"metrics-*\", entity_fields: [host.name] }",
+        },
+        yaml: include_str!("metrics.yaml"),
+    },
+    Preset {
+        part: Part {
             name: "series",
             description: "One number over time, such as a metric sampled at fixed steps.",
             example: "{ id: cpu, preset: series, index: \"metrics-*\" }",

@@ -14,7 +14,8 @@ const HALF_LIFE_DAYS: f64 = 14.0;
 pub struct Calibration {
     /// `None` for a detector that keeps a tail of its own.
     detectors: Vec<Option<Tail>>,
-    /// `None` when a single detector with a tail of its own makes the whole score.
+    /// `None` when every detector keeps a tail of its own: the harmonic mean of valid tail probabilities is valid as it stands. Counting it
+    /// once more would make a job with many real events deaf: they would be its own definition of usual.
     combined: Option<Tail>,
 }
 
@@ -22,7 +23,10 @@ impl Calibration {
     /// For detectors of which each says whether it is calibrated already.
     pub fn new(is_calibrated: &[bool]) -> Self {
         let tail = |done: bool| (!done).then(Tail::default);
-        Self { detectors: is_calibrated.iter().map(|&done| tail(done)).collect(), combined: tail(is_calibrated == [true]) }
+        Self {
+            detectors: is_calibrated.iter().map(|&done| tail(done)).collect(),
+            combined: tail(!is_calibrated.is_empty() && is_calibrated.iter().all(|&done| done)),
+        }
     }
 
     /// How many detectors it was made for.

@@ -93,7 +93,9 @@ impl Track {
 
     /// Standard deviation of residuals, shrunk to that of other entities (`peers`, a variance) while young.
     pub(super) fn spread(&self, peers: f32) -> f32 {
-        ((PEERS * peers + self.settled * self.variance) / (PEERS + self.settled)).sqrt().max(LEAST_SPREAD)
+        let variance = (PEERS * peers + self.settled * self.variance) / (PEERS + self.settled);
+        // A level known from n buckets is itself uncertain: 1 + 1/n.
+        (variance * (1.0 + 1.0 / self.learned.max(1.0))).sqrt().max(LEAST_SPREAD)
     }
 
     pub(super) fn own_variance(&self) -> f32 {
