@@ -1,9 +1,11 @@
 //! The integration tests: one binary, one file per topic.
 
+mod check;
 mod cluster;
 mod config;
 mod house;
 mod live;
+mod mappings;
 mod pages;
 mod pipeline;
 mod support;
