@@ -1,8 +1,8 @@
 //! The command line: one file per command. Exit codes are in `exit`.
 
-pub mod demo;
 pub mod check;
 pub mod connect;
+pub mod demo;
 pub mod exit;
 pub mod export;
 pub mod parts;
