@@ -51,8 +51,9 @@ const EVIDENCE: f64 = 0.75;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CountSurpriseOptions {
-    /// Keyword-valued feature.
-    feature: String,
+    /// Keyword-valued feature; the job's first one when none is named.
+    #[serde(default)]
+    feature: Option<String>,
     /// Strength of the population as prior, in buckets of evidence.
     #[serde(default = "one")]
     prior_rows: f64,
@@ -107,7 +108,11 @@ struct CountSurprise {
 
 fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     let o: CountSurpriseOptions = parse_options(options)?;
-    let feature = super::value_feature(job, &o.feature)?;
+    let name = match o.feature.or_else(|| job.value_features.first().map(|f| f.name.clone())) {
+        Some(name) => name,
+        None => return Err("the job has no keyword-valued feature".into()),
+    };
+    let feature = super::value_feature(job, &name)?;
     let fade = humantime::parse_duration(&o.others_fade).map_err(|e| format!("others_fade `{}`: {e}", o.others_fade))?;
     for (name, x) in [("prior_rows", o.prior_rows), ("half_life_days", o.half_life_days)] {
         if !x.is_finite() || x <= 0.0 {
@@ -116,7 +121,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     }
     Ok(Box::new(CountSurprise {
         feature,
-        name: o.feature,
+        name,
         prior_rows: o.prior_rows,
         decay: 0.5f64.powf(1.0 / (o.half_life_days * job.buckets_per_day().max(1e-6))),
         state: State {
@@ -396,7 +401,6 @@ mod tests {
         d.forget(&[0, 7]);
         let job = Board::job(&[], &["rules"]);
         for bad in [
-            r#"{}"#,
             r#"{"feature":"nope"}"#,
             r#"{"feature":"rules","others_fade":"soon"}"#,
             r#"{"feature":"rules","prior_rows":0}"#,

@@ -39,6 +39,8 @@ const SHRINK: f64 = 2.0;
 const KEEP_OUT: f64 = 3.0;
 /// Rows before anything is kept out.
 const SETTLED_ROWS: f64 = 300.0;
+/// Field whose values are taken as paths when the options name none.
+const PATH_FIELD: &str = "url.path";
 /// Bound on values remembered per feature.
 const MAX_VALUES: usize = 65_536;
 /// Bin of a statistic and its largest value.
@@ -48,7 +50,7 @@ const MAX_STATISTIC: f64 = 20.0;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PopulationOptions {
-    /// Keyword-valued features whose values are paths.
+    /// Keyword-valued features whose values are paths. With nothing named at all, every keyword-valued feature is used.
     #[serde(default)]
     paths: Vec<String>,
     /// Other keyword-valued features.
@@ -110,6 +112,10 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     };
     let mut values = used(&o.paths, true)?;
     values.extend(used(&o.values, false)?);
+    if values.is_empty() && o.numbers.is_empty() {
+        let all = job.value_features.iter().enumerate();
+        values = all.map(|(index, f)| Used { index, name: f.name.clone(), is_path: f.field.as_deref() == Some(PATH_FIELD) }).collect();
+    }
     let numbers: Result<Vec<_>, String> = o
         .numbers
         .iter()
@@ -117,7 +123,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
         .collect();
     let numbers = numbers?;
     if values.is_empty() && numbers.is_empty() {
-        return Err("needs at least one of `paths`, `values`, `numbers`".into());
+        return Err("the job has no keyword-valued feature, and `numbers` names none".into());
     }
     if !o.half_life_days.is_finite() || o.half_life_days <= 0.0 {
         return Err("half_life_days must be above 0".into());
@@ -489,7 +495,7 @@ mod tests {
         assert_eq!(e.restore(&d.snapshot()), Ok(()));
         assert_eq!(board.score(e.as_ref()), board.score(d.as_ref()));
         let job = Board::job(&["requests"], &["paths"]);
-        for bad in ["{}", r#"{"values":["x"]}"#, r#"{"numbers":["x"]}"#, r#"{"numbers":["requests"],"half_life_days":-1}"#] {
+        for bad in [r#"{"values":["x"]}"#, r#"{"numbers":["x"]}"#, r#"{"numbers":["requests"],"half_life_days":-1}"#] {
             assert!((POPULATION.build)(&job, &options(bad)).is_err(), "{bad}");
         }
         board.bucket(&[]);

@@ -1,9 +1,11 @@
 //! The job that a scan runs: a preset, with what the command line changes.
 
+use serde_json::json;
+
 use super::Args;
 use super::scores::stem;
-use crate::model::job::JobLabels;
-use crate::model::{DetectorSpec, Direction, FeatureSpec, Filter, Job};
+use crate::config::preset_job;
+use crate::model::{DetectorSpec, FeatureSpec, Job};
 
 /// Builds the job, or says what is wrong with the arguments.
 pub fn resolve(args: &Args) -> Result<Job, String> {
@@ -42,33 +44,5 @@ fn preset(name: &str) -> Result<Job, String> {
         let detectors = detectors.map(|n| DetectorSpec { kind: n.into(), ..DetectorSpec::default() }).collect();
         return Ok(Job { id: name.into(), preset: Some(name.into()), features, detectors, ..Job::default() });
     }
-    if name != "web_access" {
-        return Err(format!("there is no preset `{name}`; there are: web_access"));
-    }
-    let spec = |name: &str, kind: &str, field: Option<&str>, range: Option<(f64, Option<f64>)>, direction| FeatureSpec {
-        name: name.into(),
-        kind: kind.into(),
-        field: field.map(str::to_owned),
-        filter: range.map(|(gte, lt)| Filter::Range { field: "http.response.status_code".into(), gte: Some(gte), lt }),
-        direction,
-        ..FeatureSpec::default()
-    };
-    let bytes = Some("http.response.body.bytes");
-    Ok(Job {
-        id: name.into(),
-        preset: Some(name.into()),
-        entity_fields: vec!["source.ip".into()],
-        features: vec![
-            spec("requests_per_minute", "rate", None, None, Direction::Up),
-            spec("avg_response_size", "mean", bytes, None, Direction::Both),
-            spec("error_rate", "ratio", None, Some((400.0, None)), Direction::Up),
-            spec("status_4xx_count", "count", None, Some((400.0, Some(500.0))), Direction::Up),
-            spec("status_5xx_count", "count", None, Some((500.0, None)), Direction::Up),
-            spec("bytes_out", "sum", bytes, None, Direction::Up),
-        ],
-        value_features: vec![spec("paths", "values", Some("url.path"), None, Direction::Both)],
-        detectors: crate::detectors::names().into_iter().map(|n| DetectorSpec { kind: n.into(), ..DetectorSpec::default() }).collect(),
-        labels: JobLabels { entity_noun: "client".into(), document_noun: "requests".into(), category: "web".into(), ..JobLabels::default() },
-        ..Job::default()
-    })
+    preset_job(name, &json!({})).map_err(|e| e.to_string())
 }
