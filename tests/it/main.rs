@@ -8,5 +8,6 @@ mod house;
 mod live;
 mod pages;
 mod pipeline;
+mod scan;
 mod support;
 mod tls;
