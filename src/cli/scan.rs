@@ -7,9 +7,10 @@ mod rows;
 mod scores;
 mod series;
 mod table;
+mod taps;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::exit::Exit;
 use crate::formats::FormatOptions;
@@ -23,6 +24,7 @@ use crate::source::files::{Feed, FileSource, lock};
 use crate::state::memory::MemoryStore;
 use progress::Progress;
 use scores::Judge;
+use taps::{PageTap, Taps};
 
 /// Anomalies that the table and the page can show; `--out` has all.
 const MAX_SHOWN: usize = 5_000;
@@ -69,6 +71,9 @@ pub struct Args {
     /// Write the score of everything that was judged as CSV.
     #[arg(long, value_name = "FILE.csv")]
     pub scores: Option<PathBuf>,
+    /// Write a self-contained page to look at in a browser.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Rows of the table on the terminal.
     #[arg(long, default_value_t = 20)]
     pub top: usize,
@@ -118,11 +123,18 @@ struct Outcome {
     failures: Vec<InputError>,
 }
 
+/// What is kept to be shown at the end.
+struct Shown {
+    sink: MemorySink,
+    /// One for each job, when a page is wanted.
+    pages: Mutex<Vec<PageTap>>,
+}
+
 /// Scans files.
 pub fn run(args: &Args, json: bool) -> Exit {
-    let shown = MemorySink::new(MAX_SHOWN);
-    match scan(args, &shown) {
-        Ok(outcome) => output::print(args, &outcome, &shown.delivered(), json),
+    let shown = Shown { sink: MemorySink::new(MAX_SHOWN), pages: Mutex::default() };
+    match scan(args, &shown).and_then(|outcome| output::page(args, &outcome, &shown).map(|()| outcome)) {
+        Ok(outcome) => output::print(args, &outcome, &shown.sink.delivered(), json),
         Err(stop) => {
             stop.message.lines().for_each(|l| eprintln!("elkhound: {l}"));
             stop.exit
@@ -130,7 +142,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
     }
 }
 
-fn scan(args: &Args, shown: &MemorySink) -> Result<Outcome, Stop> {
+fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
     let judge = match &args.scores {
         Some(path) => Some(Judge::new(create(path)?, &args.preset)),
         None => None,
@@ -148,7 +160,7 @@ fn scan(args: &Args, shown: &MemorySink) -> Result<Outcome, Stop> {
 }
 
 /// Events of log files, window by window.
-fn windows(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Outcome, Stop> {
+fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome, Stop> {
     let job = Arc::new(job::resolve(args).map_err(Stop::config)?);
     let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
     let feed = Feed::open(&args.inputs, std::slice::from_ref(&job), read_options(args)?)?;
@@ -190,15 +202,17 @@ fn pipeline(
     source: Box<dyn crate::source::Source>,
     args: &Args,
     options: Options,
-    shown: &MemorySink,
+    shown: &Shown,
     judge: Option<&Judge>,
 ) -> Result<Pipeline, Stop> {
-    let mut sinks: Vec<Box<dyn crate::sinks::Sink>> = vec![Box::new(shown.clone())];
+    let mut sinks: Vec<Box<dyn crate::sinks::Sink>> = vec![Box::new(shown.sink.clone())];
     if let Some(path) = &args.out {
         sinks.push(Box::new(crate::sinks::ndjson::Ndjson::anomalies(append(path)?)));
     }
     let mut pipeline = Pipeline::new(job, source, sinks, Box::new(MemoryStore::default()), options).map_err(Stop::config)?;
-    pipeline.tap = judge.map(|j| Box::new(j.tap()) as Box<dyn crate::pipeline::Tap>);
+    let page = args.html.is_some().then(|| PageTap::new(&pipeline.job));
+    shown.pages.lock().unwrap_or_else(PoisonError::into_inner).extend(page.clone());
+    pipeline.tap = Taps::new(judge.map(Judge::tap), page);
     Ok(pipeline)
 }
 

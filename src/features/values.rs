@@ -1,7 +1,8 @@
 //! Keyword-valued features: how often each value came, per entity, as sparse counts with a bound.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use hashbrown::HashTable;
 use serde_json::{Value, json};
 
 use super::filter::{self, Mask};
@@ -66,8 +67,10 @@ impl Values {
             column: fields.column(&self.field, FieldKind::Keyword).unwrap_or(usize::MAX),
             mask: self.spec.filter.as_ref().map(|f| Mask::new(f, fields)),
             limit: self.limit,
-            counts: HashMap::default(),
-            names: BTreeMap::new(),
+            index: HashTable::new(),
+            pairs: Vec::new(),
+            names_index: HashTable::new(),
+            names: Vec::new(),
         }
     }
 }
@@ -78,19 +81,38 @@ pub struct ValuesAccumulator {
     column: usize,
     mask: Option<Mask>,
     limit: usize,
-    counts: HashMap<(u32, u64), u64>,
-    names: BTreeMap<u64, Box<str>>,
+    /// Places in `pairs`, by row and value.
+    index: HashTable<u32>,
+    pairs: Vec<Pair>,
+    /// Places in `names`, by value: every text is kept once, however many rows have it.
+    names_index: HashTable<u32>,
+    names: Vec<(u64, Box<str>)>,
+}
+
+/// How often a value came in a row.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    row: u32,
+    name: u32,
+    hash: u64,
+    count: u64,
+}
+
+/// Hash of a pair: the row spread over all bits (2^64 / golden ratio), so that rows do not share slots of the table.
+#[inline]
+fn pair_hash(row: u32, hash: u64) -> u64 {
+    hash ^ (u64::from(row) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl ValuesAccumulator {
     /// How many pairs of row and value it holds.
     pub fn len(&self) -> usize {
-        self.counts.len()
+        self.pairs.len()
     }
 
     /// True when it holds none.
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.pairs.is_empty()
     }
 
     /// Adds events.
@@ -98,35 +120,69 @@ impl ValuesAccumulator {
         let Some(values) = batch.keywords(self.column) else { return };
         for hit in hits {
             let Some(value) = values.get(hit.event as usize) else { continue };
-            if self.mask.as_ref().is_some_and(|m| !m.holds(batch, hit.event as usize)) {
-                continue;
+            if self.mask.as_ref().is_none_or(|m| m.holds(batch, hit.event as usize)) {
+                self.see(hit.row, value);
             }
-            let hash = stable_hash(value);
-            *self.counts.entry((hit.row, hash)).or_insert_with(|| {
-                self.names.entry(hash).or_insert_with(|| String::from_utf8_lossy(value).into());
-                0
-            }) += 1;
         }
+    }
+
+    #[inline]
+    fn see(&mut self, row: u32, value: &[u8]) {
+        let hash = stable_hash(value);
+        let pairs = &self.pairs;
+        let key = pair_hash(row, hash);
+        let found = self.index.find(key, |&p| pairs[p as usize].row == row && pairs[p as usize].hash == hash).copied();
+        if let Some(place) = found {
+            self.pairs[place as usize].count += 1;
+            return;
+        }
+        let name = self.name(hash, value);
+        let Ok(place) = u32::try_from(self.pairs.len()) else { return };
+        self.pairs.push(Pair { row, name, hash, count: 1 });
+        let pairs = &self.pairs;
+        self.index.insert_unique(key, place, |&p| pair_hash(pairs[p as usize].row, pairs[p as usize].hash));
+    }
+
+    fn name(&mut self, hash: u64, value: &[u8]) -> u32 {
+        let names = &self.names;
+        if let Some(&name) = self.names_index.find(hash, |&n| names[n as usize].0 == hash) {
+            return name;
+        }
+        self.names.push((hash, String::from_utf8_lossy(value).into()));
+        let (names, name) = (&self.names, (self.names.len() - 1) as u32);
+        self.names_index.insert_unique(hash, name, |&n| names[n as usize].0);
+        name
     }
 
     /// Sparse counts of all rows; per row the most frequent values up to the limit, ties as engines break them (by text).
     pub fn finish(self, rows: usize) -> ValueCounts {
-        let mut lists: Vec<Vec<(String, u64)>> = vec![Vec::new(); rows];
-        for ((row, hash), count) in self.counts {
-            if let (Some(list), Some(name)) = (lists.get_mut(row as usize), self.names.get(&hash)) {
-                list.push((name.to_string(), count));
+        let Self { limit, index, mut pairs, names_index, names, .. } = self;
+        drop((index, names_index));
+        pairs.sort_unstable_by_key(|p| (p.row, p.hash));
+        let mut out = ValueCounts { offsets: Vec::with_capacity(rows + 1), other: vec![0; rows], ..ValueCounts::default() };
+        out.offsets.push(0);
+        let text = |p: &Pair| names.get(p.name as usize).map_or("", |n| &*n.1);
+        let mut rest = &mut pairs[..];
+        let mut used = vec![false; names.len()];
+        for row in 0..rows {
+            let (mine, others) = rest.split_at_mut(rest.partition_point(|p| (p.row as usize) <= row));
+            rest = others;
+            let mut kept = mine.len();
+            if kept > limit {
+                mine.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| text(a).cmp(text(b))));
+                out.other[row] = mine[limit..].iter().map(|p| p.count).sum();
+                kept = limit;
+                mine[..kept].sort_unstable_by_key(|p| p.hash);
             }
+            for p in &mine[..kept] {
+                out.hashes.push(p.hash);
+                out.counts.push(p.count);
+                used[p.name as usize] = true;
+            }
+            out.offsets.push(u32::try_from(out.hashes.len()).unwrap_or(u32::MAX));
         }
-        let rows = lists
-            .into_iter()
-            .map(|mut list| {
-                list.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-                let other = list.iter().skip(self.limit).map(|(_, n)| n).sum();
-                list.truncate(self.limit);
-                (list, other)
-            })
-            .collect();
-        counts_of(rows)
+        out.names = names.into_iter().zip(used).filter(|(_, used)| *used).map(|(n, _)| n).collect();
+        out
     }
 }
 

@@ -79,6 +79,14 @@ pub const CATALOGUE: &[Preset] = &[
         },
         yaml: include_str!("series.yaml"),
     },
+    Preset {
+        part: Part {
+            name: "table",
+            description: "Rows of many numbers: each row against the rows of a table to learn from.",
+            example: "{ id: rows, preset: table, index: \"features-*\" }",
+        },
+        yaml: include_str!("table.yaml"),
+    },
 ];
 
 /// The preset of a name.

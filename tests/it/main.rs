@@ -10,5 +10,6 @@ mod live;
 mod mappings;
 mod pages;
 mod pipeline;
+mod scan;
 mod support;
 mod tls;

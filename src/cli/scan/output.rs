@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::{Args, Outcome, table};
+use super::{Args, Outcome, Shown, Stop, not_written, table};
 use crate::cli::exit::Exit;
 use crate::model::RunDocument;
 use crate::model::document::to_document;
 use crate::model::problem::{Problem, printable};
+use crate::report::{Report, render};
 use crate::sinks::memory::Delivered;
 
 /// Adds the figures of a window to the totals.
@@ -62,6 +63,31 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
         Some(f) if f.is_missing => Exit::NoInput,
         Some(_) => Exit::BadInput,
     }
+}
+
+/// Writes the page, when one is wanted.
+pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
+    let Some(path) = &args.html else { return Ok(()) };
+    let delivered = shown.sink.delivered();
+    let taps = shown.pages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (mut timeline, mut series) = (Vec::new(), Vec::new());
+    for tap in taps.iter() {
+        let (points, lines) = tap.finish();
+        timeline.extend(points);
+        series.extend(lines);
+    }
+    let mut jobs: Vec<String> = outcome.jobs.iter().map(|j| j.id.clone()).collect();
+    jobs.dedup();
+    let report = Report {
+        title: super::scores::file_label(&args.inputs),
+        generated_from: format!("{} lines of {}", outcome.lines, args.inputs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")),
+        jobs,
+        anomalies: &delivered.anomalies,
+        runs: &delivered.runs,
+        timeline,
+        series,
+    };
+    std::fs::write(path, render(&report)).map_err(|e| not_written(path, &e))
 }
 
 fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {

@@ -4,15 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::scores::{Judge, stem};
-use super::{Args, Outcome, Stop, cycle, job, output, pipeline};
+use super::{Args, Outcome, Shown, Stop, cycle, job, output, pipeline};
 use crate::model::FeatureSpec;
 use crate::pipeline::Options;
-use crate::sinks::memory::MemorySink;
 use crate::source::files::open::list;
 use crate::source::table::{TEST_WINDOW, TRAIN_WINDOW, Table, TableSource};
 
 /// Scores every row of every table.
-pub fn scan(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Outcome, Stop> {
+pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome, Stop> {
     let Some(train) = &args.train else {
         return Err(Stop::config("--preset table needs a table to learn from: --train TRAIN.csv TEST.csv"));
     };
@@ -29,7 +28,7 @@ pub fn scan(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Ou
     Ok(outcome)
 }
 
-fn file(args: &Args, train: &Table, path: &Path, shown: &MemorySink, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
+fn file(args: &Args, train: &Table, path: &Path, shown: &Shown, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
     let test = Table::read(path)?;
     let columns = train.common(&test).map_err(|e| Stop::input(crate::source::files::open::InputError::useless(path, e)))?;
     let mut job = job::resolve(args).map_err(Stop::config)?;

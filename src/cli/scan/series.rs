@@ -4,16 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::scores::Judge;
-use super::{Args, Outcome, Stop, cycle, job, learn_until, output, pipeline};
+use super::{Args, Outcome, Shown, Stop, cycle, job, learn_until, output, pipeline};
 use crate::pipeline::Options;
-use crate::sinks::memory::MemorySink;
 use crate::source::series::{Samples, SeriesSource};
 
 /// Field of the job that holds the value.
 const FIELD: &str = "value";
 
 /// Scores every row of every file.
-pub fn scan(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Outcome, Stop> {
+pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome, Stop> {
     let mut outcome = Outcome::default();
     let files = crate::source::files::open::list(&args.inputs)?;
     for path in &files {
@@ -25,11 +24,13 @@ pub fn scan(args: &Args, shown: &MemorySink, judge: Option<&Judge>) -> Result<Ou
     Ok(outcome)
 }
 
-fn file(args: &Args, path: &Path, shown: &MemorySink, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
+fn file(args: &Args, path: &Path, shown: &Shown, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
     let samples = Samples::read(path, args.time.as_deref(), args.value.as_deref())?;
     let mut job = job::resolve(args).map_err(Stop::config)?;
     // The sampling interval is the bucket: the alert budget and the calibration count rows of this width.
-    job.bucket_span_ms = args.bucket_span.map_or(Ok(samples.interval_ms), |s| job::span_ms(s).map_err(Stop::config))?;
+    if args.bucket_span.is_none() {
+        job.bucket_span_ms = samples.interval_ms;
+    }
     job.index = super::scores::stem(path);
     let job = Arc::new(job);
     let source = SeriesSource::new(&job, FIELD, &samples).map_err(Stop::config)?;

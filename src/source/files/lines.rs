@@ -73,7 +73,7 @@ impl Lines {
             if let Some(at) = memchr(b'\n', &self.buffer[self.pos + searched..self.end]) {
                 let (from, to) = (self.pos, self.pos + searched + at);
                 self.pos = to + 1;
-                if std::mem::take(&mut self.is_skipping) {
+                if std::mem::take(&mut self.is_skipping) || to - from > MAX_LINE_BYTES {
                     return Next::TooLong(self.base + from as u64);
                 }
                 return Next::Line(&self.buffer[from..to], self.base + from as u64);
@@ -173,6 +173,7 @@ mod tests {
             (first, is_next, lines.buffer.len() <= 2 * MAX_LINE_BYTES)
         };
         assert_eq!(read(10_000_000), (10_000_000, true, true));
+        assert_eq!(read(11_000_000), (0, true, true));
         assert_eq!(read(40_000_000), (0, true, true));
     }
 
