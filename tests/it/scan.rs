@@ -165,7 +165,8 @@ fn lines_that_cannot_be_read_are_counted_and_the_rest_is_used() {
     let (code, out, err) = scan(files.0.path(), &["web.log", "--json"], b"");
     let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(code, 0, "{err}");
-    let problems: Vec<_> = summary["problems"].as_array().unwrap().iter().map(|p| format!("{} {}", p["kind"].as_str().unwrap(), p["count"])).collect();
+    let problems: Vec<_> =
+        summary["problems"].as_array().unwrap().iter().map(|p| format!("{} {}", p["kind"].as_str().unwrap(), p["count"])).collect();
     assert_eq!(problems, ["bad_time 1", "line_too_long 1", "unparsed_line 2"]);
     assert!(err.contains("2 x unparsed line (first: web.log:"), "{err}");
     assert_eq!(summary["documents"].as_u64().unwrap(), log().lines().count() as u64 + 2);
@@ -176,13 +177,16 @@ fn json_lines_of_other_types_are_counted() {
     let files = Files::new();
     let mut text = String::new();
     for n in 0..30 {
-        text.push_str(&format!("{{\"@timestamp\":\"2025-11-09T10:{n:02}:00Z\",\"source\":{{\"ip\":\"2001:db8::{n}\"}},\"http.response.status_code\":\"200\"}}\n"));
+        text.push_str(&format!(
+            "{{\"@timestamp\":\"2025-11-09T10:{n:02}:00Z\",\"source\":{{\"ip\":\"2001:db8::{n}\"}},\"http.response.status_code\":\"200\"}}\n"
+        ));
     }
     text.push_str("[1,2]\n{\"@timestamp\":\"2025-11-09T10:30:00Z\",\"source\":{\"ip\":{\"v\":4}},\"http.response.status_code\":[404]}\n{\"@timestamp\":true}\n{\"a\n");
     files.write("x.ndjson", text);
     let (code, out, _) = scan(files.0.path(), &["x.ndjson", "--json"], b"");
     let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let problems: Vec<_> = summary["problems"].as_array().unwrap().iter().map(|p| format!("{} {}", p["kind"].as_str().unwrap(), p["count"])).collect();
+    let problems: Vec<_> =
+        summary["problems"].as_array().unwrap().iter().map(|p| format!("{} {}", p["kind"].as_str().unwrap(), p["count"])).collect();
     assert_eq!((code, problems), (0, vec!["no_time 1".to_owned(), "not_an_object 1".into(), "unparsed_line 1".into()]));
     assert_eq!((summary["documents"].as_u64(), summary["skipped_documents"].as_u64()), (Some(31), Some(1)));
 }
@@ -214,7 +218,8 @@ fn a_series_has_a_score_for_every_row_in_the_order_of_the_file() {
     text.push_str("2025-11-01 00:00:00,11\n2025-11-01 00:00:00,\n");
     std::fs::create_dir(files.path("group")).unwrap();
     files.write("group/cpu.csv", text);
-    let (code, _, err) = scan(files.0.path(), &["--preset", "series", "--time", "timestamp", "--value", "value", "group/cpu.csv", "--scores", "s.csv"], b"");
+    let (code, _, err) =
+        scan(files.0.path(), &["--preset", "series", "--time", "timestamp", "--value", "value", "group/cpu.csv", "--scores", "s.csv"], b"");
     assert_eq!((code, err.as_str()), (0, ""));
     let scores = std::fs::read_to_string(files.path("s.csv")).unwrap();
     let rows: Vec<Vec<&str>> = scores.lines().map(|l| l.split(',').collect()).collect();

@@ -3,5 +3,5 @@
 mod faces;
 mod keeping;
 mod rim;
-mod setup;
 mod security;
+mod setup;
