@@ -86,9 +86,9 @@ stop_node() {
     rm -f "$1/pid" "$1/url"
 }
 
-# wait_healthy URL: until the node answers yellow or better, dies, or 240 s are over.
+# wait_healthy URL: until the node answers yellow or better, dies, or 600 s are over: several nodes may start while code is being built.
 wait_healthy() {
-    local url=$1 end=$((SECONDS + 240)) curl_args=()
+    local url=$1 end=$((SECONDS + 600)) curl_args=()
     [ -z "${ENGINE_PASSWORD:-}" ] || curl_args+=(-u "elastic:$ENGINE_PASSWORD")
     [ ! -f "$data/ca.pem" ] || curl_args+=(--cacert "$data/ca.pem")
     while [ $SECONDS -lt $end ]; do
@@ -104,5 +104,5 @@ wait_healthy() {
         sleep 0.5
     done
     stop_node "$data"
-    die "$name was not healthy after 240 s, see $data/out.log"
+    die "$name was not healthy after 600 s, see $data/out.log"
 }

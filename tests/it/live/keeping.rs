@@ -12,11 +12,9 @@ use elkhound::state::{Checkpoint, StateError, StateStore};
 
 use crate::support::engines::{self, Engine};
 
-const PREFIX: &str = "elkhound-test-kept";
-
-async fn wipe(engine: &Engine) {
+async fn wipe(engine: &Engine, prefix: &str) {
     for index in ["anomalies-2026.01", "anomalies-2026.02", "runs-2026.01", "state", "models"] {
-        let _ = engine.cluster.send(Call::delete(path(&[&format!("{PREFIX}-{index}")]))).await;
+        let _ = engine.cluster.send(Call::delete(path(&[&format!("{prefix}-{index}")]))).await;
     }
 }
 
@@ -36,17 +34,18 @@ fn anomaly(entity: &str, start_ms: i64) -> Anomaly {
 
 #[tokio::test]
 async fn a_window_is_delivered_twice_and_stands_there_once() {
+    let prefix = "elkhound-test-delivered";
     let january = 1_769_900_000_000;
     for engine in engines::all().await {
-        wipe(&engine).await;
+        wipe(&engine, prefix).await;
         let now = Arc::new(AtomicI64::new(january));
         let clock = now.clone();
-        let mut sink = AnomalyIndex::new(engine.cluster.clone(), PREFIX, Arc::new(move || clock.load(Ordering::SeqCst)));
+        let mut sink = AnomalyIndex::new(engine.cluster.clone(), prefix, Arc::new(move || clock.load(Ordering::SeqCst)));
         let found = [anomaly("10.0.0.1", january), anomaly("10.0.0.2", january), anomaly("10.0.0.1", 1_770_000_000_000)];
         let first = sink.deliver(&found).await.unwrap_or_else(|e| panic!("{}: {e}", engine.name));
         assert_eq!((first.created, first.already_there, first.rejected), (3, 0, 0));
         let read = async |a: &Anomaly, month: &str| {
-            engine.send(Call::get(path(&[&format!("{PREFIX}-anomalies-{month}"), "_doc", &a.id]))).await["_source"].clone()
+            engine.send(Call::get(path(&[&format!("{prefix}-anomalies-{month}"), "_doc", &a.id]))).await["_source"].clone()
         };
         let before = read(&found[0], "2026.01").await;
         now.fetch_add(3_600_000, Ordering::SeqCst);
@@ -64,15 +63,16 @@ async fn a_window_is_delivered_twice_and_stands_there_once() {
         let run = RunDocument { job: "web".into(), start_ms: january, end_ms: january + 300_000, verdict: "done".into(), ..RunDocument::default() };
         assert_eq!(sink.deliver_run(&run).await.unwrap().created, 1);
         assert_eq!(sink.deliver_run(&run).await.unwrap().already_there, 1);
-        wipe(&engine).await;
+        wipe(&engine, prefix).await;
     }
 }
 
 #[tokio::test]
 async fn of_two_workers_one_moves_the_checkpoint_and_snapshots_come_back_whole() {
+    let prefix = "elkhound-test-stored";
     for engine in engines::all().await {
-        wipe(&engine).await;
-        let store = |owner: &str| ClusterStore::new(engine.cluster.clone(), PREFIX, owner);
+        wipe(&engine, prefix).await;
+        let store = |owner: &str| ClusterStore::new(engine.cluster.clone(), prefix, owner);
         let (mut one, mut two) = (store("one"), store("two"));
         let at = |epoch: u64, next_ms: i64| Checkpoint {
             job: "web".into(),
@@ -105,11 +105,11 @@ async fn of_two_workers_one_moves_the_checkpoint_and_snapshots_come_back_whole()
         }
         assert!(two.load_snapshot("web", 4).await.unwrap() == bytes[4..]);
         assert!(matches!(two.load_snapshot("web", 0).await, Err(StateError::Unreadable(_))), "old ones are cleared away");
-        engine.send(Call::post(path(&[&format!("{PREFIX}-models"), "_refresh"]))).await;
-        let left = engine.send(Call::get(path(&[&format!("{PREFIX}-models"), "_count"]))).await;
+        engine.send(Call::post(path(&[&format!("{prefix}-models"), "_refresh"]))).await;
+        let left = engine.send(Call::get(path(&[&format!("{prefix}-models"), "_count"]))).await;
         assert_eq!(left["count"], 9, "{}", engine.name);
         one.save_snapshot("web", 9, b"").await.unwrap();
         assert!(two.load_snapshot("web", 9).await.unwrap().is_empty());
-        wipe(&engine).await;
+        wipe(&engine, prefix).await;
     }
 }

@@ -3,3 +3,4 @@
 mod faces;
 mod keeping;
 mod rim;
+mod security;

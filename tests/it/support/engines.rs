@@ -10,6 +10,7 @@ use super::script;
 /// One engine.
 pub struct Engine {
     pub name: String,
+    pub url: String,
     pub cluster: Cluster,
     pub flavor: Flavor,
 }
@@ -21,7 +22,7 @@ pub async fn all() -> Vec<Engine> {
     for (name, url) in list.split(',').filter_map(|e| e.split_once('=')) {
         let cluster = Cluster::connect(&options(name, url), Arc::new(RealTimer::default())).await.unwrap();
         let flavor = Flavor::probe(&cluster).await.unwrap_or_else(|e| panic!("{name}: {e}"));
-        out.push(Engine { name: name.to_owned(), cluster, flavor });
+        out.push(Engine { name: name.to_owned(), url: url.to_owned(), cluster, flavor });
     }
     if out.is_empty() {
         assert!(std::env::var_os("CI").is_none(), "in CI the live tests need engines: set ELKHOUND_TEST_ENGINES");
