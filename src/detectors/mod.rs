@@ -11,6 +11,7 @@ pub mod population;
 pub mod reconstruction;
 pub mod robust;
 mod rows;
+pub mod series;
 pub mod silence;
 pub mod table;
 #[cfg(test)]
@@ -87,6 +88,7 @@ pub const CATALOGUE: &[DetectorPart] = &[
     population::POPULATION,
     reconstruction::PART,
     robust::PART,
+    series::PART,
     silence::SILENCE,
     table::PART,
     zscore::PART,
