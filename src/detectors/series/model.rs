@@ -22,7 +22,7 @@ pub const SIGNS: [&str; 6] = ["range", "jump", "level", "spread", "season", "sha
 /// of public metrics outside every labelled window the shares seen lie on 0.6.
 const JOINED: f64 = 0.6;
 /// Weight of the shape where the series repeats itself: there a shape says more than any single value.
-const SHAPE_WEIGHT: f64 = 2.0;
+const SHAPE_WEIGHT: f64 = 2.5;
 /// Regularity (see [`Discord::regularity`]) from which the shape counts, and at which it counts in full.
 const REGULAR: (f64, f64) = (0.90, 0.97);
 /// Values are cut here, so that squares and sums of them stay finite.
