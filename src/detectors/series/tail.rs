@@ -245,7 +245,7 @@ mod tests {
     fn what_was_long_ago_is_forgotten() {
         let mut t = Tails::default();
         (0..100).for_each(|i| t.learn(1_000.0 + f64::from(i)));
-        (0..40_000).for_each(|i| t.learn(f64::from(i % 100)));
+        (0..33_000).for_each(|i| t.learn(f64::from(i % 100)));
         assert!(t.above(500.0) > 4.0, "{}", t.above(500.0));
     }
 }
