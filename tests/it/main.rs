@@ -1,11 +1,13 @@
 //! The integration tests: one binary, one file per topic.
 
+mod check;
 mod cluster;
 mod config;
 mod dashboards;
 mod dashboards_import;
 mod house;
 mod live;
+mod mappings;
 mod pages;
 mod pipeline;
 mod support;

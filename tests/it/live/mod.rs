@@ -4,3 +4,4 @@ mod faces;
 mod keeping;
 mod rim;
 mod security;
+mod setup;
