@@ -251,7 +251,7 @@ fn detector_specs(s: &Section<'_>) -> Vec<DetectorSpec> {
 
 /// Builds every detector once: only its builder knows its options.
 fn check_detectors(path: &str, job: &Job, mistakes: &Mistakes) {
-    if job.detectors.is_empty() && !detectors::CATALOGUE.is_empty() {
+    if job.detectors.is_empty() {
         mistakes.add(format!("{path}.detectors"), "the job has no detector", format!("choose from: {}", detectors::names().join(", ")));
     }
     for (i, spec) in job.detectors.iter().enumerate() {

@@ -27,8 +27,6 @@ fn the_reference_loads_alone_and_laid_over_itself() {
 fn the_example_in_the_reference_loads() {
     let at = DEFAULT_YAML.find("# - id: web").unwrap();
     let example: String = DEFAULT_YAML[at..].lines().map(|l| format!("{}\n", l.strip_prefix("# ").unwrap_or(l))).collect();
-    let known = elkhound::detectors::names();
-    let example = if known.contains(&"first_seen") { example } else { example.replace("detectors: [robust, first_seen]", "detectors: [silence]") };
     let config = text(&format!("cluster: {{ hosts: [\"https://localhost:9200\"] }}\njobs:\n{example}")).unwrap();
     let job = &config.jobs[0];
     assert_eq!((job.id.as_str(), job.features.len(), job.alert_budget.per_day), ("web", 2, 5.0));
