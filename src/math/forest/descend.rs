@@ -94,7 +94,10 @@ struct Block {
 impl Block {
     fn new(width: usize) -> Self {
         let stride = stride_of(width);
-        Self { stride, values: vec![0.0; stride * BLOCK], slots: [0; BLOCK] }
+        let mut values = vec![0.0; stride * BLOCK];
+        // The place behind the last column, where trees keep their threshold.
+        values.iter_mut().skip(width).step_by(stride).for_each(|one| *one = 1.0);
+        Self { stride, values, slots: [0; BLOCK] }
     }
 
     /// Loads and scales the rows from `first` on; returns how many there are.
@@ -128,12 +131,12 @@ impl Block {
                         }
                     }
                 }
-                Cuts::Dense { stride, thresholds, weights } => match *stride {
-                    4 => dense::<4>(thresholds, weights, tree.depth, rows, &mut at),
-                    8 => dense::<8>(thresholds, weights, tree.depth, rows, &mut at),
-                    12 => dense::<12>(thresholds, weights, tree.depth, rows, &mut at),
-                    16 => dense::<16>(thresholds, weights, tree.depth, rows, &mut at),
-                    _ => wide(*stride, thresholds, weights, tree.depth, rows, &mut at),
+                Cuts::Dense { stride, weights } => match *stride {
+                    4 => dense::<4>(weights, tree.depth, rows, &mut at),
+                    8 => dense::<8>(weights, tree.depth, rows, &mut at),
+                    12 => dense::<12>(weights, tree.depth, rows, &mut at),
+                    16 => dense::<16>(weights, tree.depth, rows, &mut at),
+                    _ => wide(*stride, weights, tree.depth, rows, &mut at),
                 },
             }
             for (slot, at) in slots.iter_mut().zip(at) {
@@ -159,26 +162,25 @@ fn axis(cuts: &[Cut], depth: u32, rows: &[f32], stride: usize, at: &mut [u32; AB
     }
 }
 
-/// Cuts over all columns, of which there are at most `N` with padding.
-fn dense<const N: usize>(thresholds: &[f32], weights: &[f32], depth: u32, rows: &[f32], at: &mut [u32; ABREAST]) {
+/// Cuts over all columns, which take `N` places with the threshold and padding.
+fn dense<const N: usize>(weights: &[f32], depth: u32, rows: &[f32], at: &mut [u32; ABREAST]) {
     let (weights, _) = weights.as_chunks::<N>();
     let (rows, _) = rows.as_chunks::<N>();
     for _ in 0..depth {
         for (at, row) in at.iter_mut().zip(rows) {
-            let i = *at as usize;
-            let (Some(weights), Some(threshold)) = (weights.get(i), thresholds.get(i)) else { continue };
-            *at = 2 * *at + u32::from(dot(weights, row) >= *threshold);
+            let Some(weights) = weights.get(*at as usize) else { continue };
+            *at = 2 * *at + u32::from(dot(weights, row) >= 0.0);
         }
     }
 }
 
 /// As `dense`, for any number of columns.
-fn wide(stride: usize, thresholds: &[f32], weights: &[f32], depth: u32, rows: &[f32], at: &mut [u32; ABREAST]) {
+fn wide(stride: usize, weights: &[f32], depth: u32, rows: &[f32], at: &mut [u32; ABREAST]) {
     for _ in 0..depth {
         for (at, row) in at.iter_mut().zip(rows.chunks_exact(stride)) {
             let i = *at as usize;
             let weights = weights.get(i * stride..(i + 1) * stride).unwrap_or(&[]);
-            *at = step(*at, dot(weights, row), thresholds.get(i).copied());
+            *at = 2 * *at + u32::from(dot(weights, row) >= 0.0);
         }
     }
 }

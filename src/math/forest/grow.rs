@@ -29,7 +29,9 @@ pub(super) fn tree(points: Vec<f32>, width: usize, directions: usize, chance: &m
     let cuts = if terms == 1 {
         Cuts::Axis(vec![Cut { threshold: NEVER, column: 0 }; slots])
     } else if terms * 2 > width || stride <= NARROW {
-        Cuts::Dense { stride, thresholds: vec![NEVER; slots], weights: vec![0.0; slots * stride] }
+        let mut weights = vec![0.0; slots * stride];
+        weights.iter_mut().skip(width).step_by(stride).for_each(|threshold| *threshold = -NEVER);
+        Cuts::Dense { stride, weights }
     } else {
         Cuts::Sparse { terms, thresholds: vec![NEVER; slots], parts: vec![Cut { threshold: 0.0, column: 0 }; slots * terms] }
     };
@@ -168,13 +170,15 @@ impl Grower<'_> {
                 }
                 thresholds[node] = threshold;
             }
-            Cuts::Dense { stride, thresholds, weights } => {
+            Cuts::Dense { stride, weights } => {
+                if let Some(slot) = weights.get_mut(node * *stride + self.width) {
+                    *slot = -threshold;
+                }
                 for part in direction {
                     if let Some(slot) = weights.get_mut(node * *stride + part.column as usize) {
                         *slot = part.threshold;
                     }
                 }
-                thresholds[node] = threshold;
             }
         }
     }

@@ -27,8 +27,9 @@ pub(super) enum Cuts {
     Axis(Vec<Cut>),
     /// `terms` weighted columns each: term `t` of node `i` is at `i * terms + t`.
     Sparse { terms: usize, thresholds: Vec<f32>, parts: Vec<Cut> },
-    /// Every column has a weight: column `c` of node `i` is at `i * stride + c`.
-    Dense { stride: usize, thresholds: Vec<f32>, weights: Vec<f32> },
+    /// Every column has a weight: column `c` of node `i` is at `i * stride + c`, and minus the threshold
+    /// stands behind the last column, where rows hold a 1: one sum decides, out of one cache line.
+    Dense { stride: usize, weights: Vec<f32> },
 }
 
 /// A grown tree.
@@ -43,7 +44,7 @@ pub(super) struct Tree {
 /// Columns are padded to this many, so that dot products run in whole registers.
 pub(super) const LANES: usize = 4;
 
-/// Width of a padded row.
+/// Width of a padded row, with room for the 1 behind the last column.
 pub(super) fn stride_of(width: usize) -> usize {
-    width.div_ceil(LANES).max(1) * LANES
+    (width + 1).div_ceil(LANES) * LANES
 }
