@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::section::{Mistakes, Section};
 use super::{features, filter, words};
 use crate::detectors;
-use crate::model::job::JobLabels;
+use crate::model::job::{CalibrationBy, JobLabels};
 use crate::model::time::DAY_MS;
 use crate::model::{AlertBudget, DetectorSpec, Job};
 use crate::presets;
@@ -49,6 +49,10 @@ pub fn resolve(path: &str, typed: &Value, around: Surroundings<'_>, mistakes: &M
     job.detectors = detector_specs(&s);
     job.alert_budget = budget(&s);
     job.min_score = s.number("min_score", 0.0, 100.0).unwrap_or(job.min_score);
+    job.calibration = match s.choice("calibration", &["job", "detectors"]) {
+        Some("detectors") => CalibrationBy::Detectors,
+        _ => CalibrationBy::Job,
+    };
     job.timezone = timezone(&s).unwrap_or(job.timezone);
     job.max_entities = s.count("max_entities", 1, 100_000_000).map_or(job.max_entities, |n| n as usize);
     job.labels = labels(s.section("labels"));

@@ -39,6 +39,8 @@ pub struct Job {
     pub alert_budget: AlertBudget,
     /// Anomalies below this score are not reported, whatever the budget.
     pub min_score: f64,
+    /// Whether the combined surprise is calibrated on the job's own past even when every detector keeps a tail of its own.
+    pub calibration: CalibrationBy,
     /// IANA time zone of the calendar (hour of week).
     pub timezone: chrono_tz::Tz,
     /// Bound on entities kept in memory.
@@ -98,6 +100,17 @@ pub enum Direction {
     /// Both sides.
     #[default]
     Both,
+}
+
+/// Whose past says how rare a combined surprise is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CalibrationBy {
+    /// The job's: the alert budget holds even where detectors claim too much. For many entities with short histories.
+    #[default]
+    Job,
+    /// The detectors' alone, where each keeps long histories of its entities: a job with many real events stays alert.
+    Detectors,
 }
 
 /// A detector with its options, as configured.
@@ -161,6 +174,7 @@ impl Default for Job {
             detectors: Vec::new(),
             alert_budget: AlertBudget::default(),
             min_score: 50.0,
+            calibration: CalibrationBy::Job,
             timezone: chrono_tz::UTC,
             max_entities: 1_000_000,
             labels: JobLabels::default(),

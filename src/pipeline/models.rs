@@ -52,7 +52,7 @@ impl Models {
         Ok(Self {
             empties: set.numeric.iter().map(|f| f.empty()).collect(),
             table: EntityTable::new(job.max_entities),
-            calibration: Calibration::new(&detectors.iter().map(|d| d.is_calibrated()).collect::<Vec<_>>()),
+            calibration: Calibration::new(&detectors.iter().map(|d| d.is_calibrated()).collect::<Vec<_>>(), job.calibration),
             detectors,
             volume: Volume::default(),
             stories: Stories::default(),

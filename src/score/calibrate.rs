@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Scores;
 use super::combine::combine;
 use crate::math::tail::Tail;
+use crate::model::job::CalibrationBy;
 
 /// Days after which a learned row counts half.
 const HALF_LIFE_DAYS: f64 = 14.0;
@@ -20,13 +21,14 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// For detectors of which each says whether it is calibrated already.
-    pub fn new(is_calibrated: &[bool]) -> Self {
+    /// For detectors of which each says whether it is calibrated already. A single calibrated detector is taken at its word, and
+    /// so are several where the job takes them `by` their own; else each is brought on the job's scale, so that one that claims
+    /// too much does not drown the others, and the combination again.
+    pub fn new(is_calibrated: &[bool], by: CalibrationBy) -> Self {
         let tail = |done: bool| (!done).then(Tail::default);
-        Self {
-            detectors: is_calibrated.iter().map(|&done| tail(done)).collect(),
-            combined: tail(!is_calibrated.is_empty() && is_calibrated.iter().all(|&done| done)),
-        }
+        let all = !is_calibrated.is_empty() && is_calibrated.iter().all(|&done| done);
+        let is_word_taken = is_calibrated.len() == 1 || by == CalibrationBy::Detectors;
+        Self { detectors: is_calibrated.iter().map(|&done| tail(done && is_word_taken)).collect(), combined: tail(all && is_word_taken) }
     }
 
     /// How many detectors it was made for.
@@ -73,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_loud_detector_does_not_drown_an_honest_one() {
-        let mut c = Calibration::new(&[false, false]);
+        let mut c = Calibration::new(&[false, false], CalibrationBy::Job);
         let n = 5_000;
         let honest: Vec<f64> = (0..n).map(|i| -((i as f64 + 0.5) / n as f64).log10()).collect();
         let loud: Vec<f64> = honest.iter().rev().map(|s| s * 5.0).collect();
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_detector_with_a_tail_of_its_own_is_taken_at_its_word() {
-        let mut c = Calibration::new(&[true]);
+        let mut c = Calibration::new(&[true], CalibrationBy::Job);
         c.learn(&[vec![9.0; 1_000]], &vec![9.0; 1_000], &[], 288.0);
         assert_eq!(c.apply(&[vec![4.0, f64::NAN]], 2).surprise, [4.0, 0.0]);
     }

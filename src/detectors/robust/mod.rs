@@ -46,14 +46,24 @@ const REFUSED: f64 = 6.0;
 const LEAST_TRUST: f64 = 0.02;
 
 /// Options of the detector.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RobustOptions {
+    /// Buckets an entity must have been learned in before its own habits say anything; until then its peers do.
+    min_buckets: u16,
     /// Buckets in a row after which a changed level is the new normal; a day (24 to 288 buckets) without it.
     adapt_buckets: Option<u16>,
 }
 
+impl Default for RobustOptions {
+    /// Two dozen buckets: a short history knows too little of its own spread to call anything rare.
+    fn default() -> Self {
+        Self { min_buckets: 24, adapt_buckets: None }
+    }
+}
+
 struct Robust {
+    min_buckets: f32,
     names: Vec<String>,
     timezone: Tz,
     panels: Vec<Panel>,
@@ -63,6 +73,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     let options: RobustOptions = parse_options(options)?;
     let directions: Vec<Direction> = job.features.iter().map(|f| f.direction).collect();
     Ok(Box::new(Robust {
+        min_buckets: f32::from(options.min_buckets),
         names: job.features.iter().map(|f| f.name.clone()).collect(),
         timezone: job.timezone,
         panels: directions.chunks(MAX).map(|d| Panel::new(d, job.bucket_span_ms, options.adapt_buckets)).collect(),
@@ -112,7 +123,8 @@ impl Detector for Robust {
 
     fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
         let minute = self.minute_of_week(view);
-        (0..view.rows()).map(|row| view.slot(row).map_or(0.0, |slot| self.judge(view, row, slot, minute).surprise)).collect()
+        let known = |slot: &usize| self.panels.first().and_then(|p| p.entities.get(*slot)).is_some_and(|e| e.seen >= self.min_buckets);
+        (0..view.rows()).map(|row| view.slot(row).filter(known).map_or(0.0, |slot| self.judge(view, row, slot, minute).surprise)).collect()
     }
 
     fn learn(&mut self, view: &BucketView<'_>, weights: &[f64]) {
