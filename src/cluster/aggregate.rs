@@ -58,8 +58,8 @@ impl PageSize {
 
     /// Tells what a page held.
     fn saw(&self, rows: u64, inner_buckets: u64) {
-        if rows > 0 {
-            self.inner_per_row.store(u32::try_from(inner_buckets * 100 / rows).unwrap_or(u32::MAX / 4).max(1), Ordering::Relaxed);
+        if let Some(inner) = (inner_buckets * 100).checked_div(rows) {
+            self.inner_per_row.store(u32::try_from(inner).unwrap_or(u32::MAX / 4).max(1), Ordering::Relaxed);
         }
     }
 

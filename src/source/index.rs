@@ -115,7 +115,7 @@ impl IndexSource {
     /// Appends a document to a batch.
     fn event(&self, hit: &Hit, batch: &mut EventBatch, problems: &mut Problems) {
         let first = |name: &str| hit.fields.get(name).and_then(|values| values.first());
-        let time_ms = first(&self.job.time_field).and_then(|v| number(v)).map(|t| t as i64);
+        let time_ms = first(&self.job.time_field).and_then(number).map(|t| t as i64);
         let Some(time_ms) = time_ms else {
             problems.add("no_time", || printable(hit.id.as_bytes(), SAMPLE_CHARS));
             return;

@@ -58,7 +58,7 @@ async fn raw_documents_that_tie_over_three_shards_come_exactly_once() {
 async fn composite_rows_equal_brute_force_whatever_the_page_size() {
     let count = 5000_u64;
     let doc = |i: u64| {
-        let (ip, status, bytes) = (i * i % 311, if i % 7 == 0 { 404 } else { 200 }, i * 13 % 1000);
+        let (ip, status, bytes) = (i * i % 311, if i.is_multiple_of(7) { 404 } else { 200 }, i * 13 % 1000);
         (format!("10.0.{}.{}", ip / 256, ip % 256), status, bytes, 1_700_000_100_000 + i * 120)
     };
     let mut expected: BTreeMap<(i64, String), (u64, u64, u64)> = BTreeMap::new();

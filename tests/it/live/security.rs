@@ -50,7 +50,7 @@ async fn a_wrong_password_and_a_narrow_key_are_told_apart() {
         // A key that was revoked in mid-run, and its successor.
         engine.send(Call::delete("/_security/api_key").json(&json!({ "ids": [key["id"]] }))).await;
         assert_eq!(field_caps(&narrow, index, &["k".to_owned()]).await.unwrap_err().kind, ErrorKind::Unauthorized);
-        narrow.set_credentials(&Credentials::Basic { user: "elastic".into(), password: std::env::var("ENGINE_PASSWORD").unwrap() }).unwrap();
+        narrow.set_credentials(&Credentials::Basic { user: "elastic".into(), password: engines::setting("ENGINE_PASSWORD").unwrap() }).unwrap();
         assert!(field_caps(&narrow, index, &["k".to_owned()]).await.is_ok());
     }
 }

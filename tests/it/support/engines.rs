@@ -17,7 +17,7 @@ pub struct Engine {
 
 /// Connects to all engines that there are. Without any a test is skipped, loudly; in CI that is a failure.
 pub async fn all() -> Vec<Engine> {
-    let list = std::env::var("ELKHOUND_TEST_ENGINES").unwrap_or_default();
+    let list = setting("ELKHOUND_TEST_ENGINES").unwrap_or_default();
     let mut out = Vec::new();
     for (name, url) in list.split(',').filter_map(|e| e.split_once('=')) {
         let cluster = Cluster::connect(&options(name, url), Arc::new(RealTimer::default())).await.unwrap();
@@ -31,15 +31,20 @@ pub async fn all() -> Vec<Engine> {
     out
 }
 
+/// A variable of the environment that says how engines were started.
+pub fn setting(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok()
+}
+
 /// Options for an engine: security and TLS as `tests/engines/run` was told to set them up.
 pub fn options(name: &str, url: &str) -> ClusterOptions {
     let mut options = script::options(url);
-    if let Ok(password) = std::env::var("ENGINE_PASSWORD")
+    if let Some(password) = setting("ENGINE_PASSWORD")
         && name.starts_with("elasticsearch")
     {
         options.credentials = Credentials::Basic { user: "elastic".into(), password };
     }
-    if let Ok(file) = std::env::var("ENGINE_CA_FILE")
+    if let Some(file) = setting("ENGINE_CA_FILE")
         && url.starts_with("https")
     {
         options.tls = Tls { ca_pem: Some(std::fs::read(file).unwrap()), ..Tls::default() };
