@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::exit::Exit;
+use super::page::Pages;
 use crate::config;
 use crate::demo::plants::{Plant, plant};
 use crate::demo::traffic::quiet;
@@ -76,11 +77,16 @@ fn play(args: &Args, is_json: bool) -> Result<(), String> {
     }
     let jobs = config::load_text(JOBS, std::path::Path::new("."), &config::Environment::of(&[])).map_err(|e| e.to_string())?.jobs;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
-    let (anomalies, runs) = runtime.block_on(work(jobs, &lines, is_json))?;
+    let pages = args.html.is_some().then(Pages::default);
+    let (anomalies, runs) = runtime.block_on(work(jobs, &lines, pages.as_ref(), is_json))?;
     let outcome = judge(plants, anomalies, runs);
     if let Some(path) = &args.out {
         let text: String = outcome.anomalies.iter().map(|a| format!("{}\n", to_document(a))).collect();
         write(path, &text)?;
+    }
+    if let (Some(path), Some(pages)) = (&args.html, &pages) {
+        let from = format!("a made-up day of web traffic (seed {}), {} requests over two days", args.seed, lines.len());
+        pages.write(path, "Elkhound demo", &from, &outcome.anomalies, &outcome.runs)?;
     }
     if is_json {
         print_json(args.seed, &outcome)
@@ -95,14 +101,15 @@ fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
 }
 
 /// Runs every job through the worker, all at once, on clocks that jump from window to window.
-async fn work(jobs: Vec<Job>, lines: &Lines, is_json: bool) -> Result<(Vec<Anomaly>, Vec<RunDocument>), String> {
+async fn work(jobs: Vec<Job>, lines: &Lines, pages: Option<&Pages>, is_json: bool) -> Result<(Vec<Anomaly>, Vec<RunDocument>), String> {
     let format = formats::by_name("access_log")?;
     let sink = MemorySink::new(1_000_000);
     let mut tasks = Vec::new();
     for job in jobs {
         let job = Arc::new(job);
         let source = Box::new(MemorySource::new(job.clone(), lines.clone(), format)?);
-        let pipeline = Pipeline::new(job.clone(), source, vec![Box::new(sink.clone())], Box::new(MemoryStore::default()), Options::default())?;
+        let mut pipeline = Pipeline::new(job.clone(), source, vec![Box::new(sink.clone())], Box::new(MemoryStore::default()), Options::default())?;
+        pipeline.tap = pages.map(|p| p.tap(&job));
         let (stopper, stop) = watch::channel(false);
         let progress = (!is_json).then(|| super::progress::bar(&job.id, 24));
         let listener = Arc::new(UntilMidnight { stopper, progress, failed: Mutex::default() });

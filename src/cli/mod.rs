@@ -6,6 +6,7 @@ pub mod dashboards;
 pub mod demo;
 pub mod exit;
 pub mod export;
+pub mod page;
 pub mod parts;
 pub mod progress;
 pub mod run;

@@ -1,5 +1,6 @@
 //! Against real engines: see `tests/engines/README.md`.
 
+mod dashboards;
 mod faces;
 mod keeping;
 mod rim;
