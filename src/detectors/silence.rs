@@ -4,7 +4,8 @@
 //! chance of falling silent at any bucket is estimated as `(falls + prior_falls) / (buckets + prior)`, where the prior is
 //! the pooled rate over all entities of the job, worth `PRIOR_BUCKETS` buckets (empirical Bayes on a Bernoulli rate;
 //! with no fall in n buckets this is Laplace's rule of succession). Its -log10 is the surprise of the first silent bucket;
-//! every further silent bucket in a row adds the entity's own chance of staying silent.
+//! every further silent bucket in a row adds a little. An entity with few documents may be absent by chance: with `m` documents
+//! a bucket on the mean, `k` silent buckets in a row have probability `exp(-k m)` (Poisson), and the surprise is never more.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ const PRIOR_BUCKETS: f64 = 12.0;
 const MAX_FALL_RATE: f64 = 0.02;
 /// Silent buckets in a row after which the entity is taken to be gone and is no longer expected.
 const GONE_AFTER: u32 = 24;
+/// Buckets over which the number of documents is averaged.
+const MEMORY_BUCKETS: u32 = 288;
 /// Version of the snapshot.
 const VERSION: u8 = 1;
 
@@ -50,6 +53,8 @@ struct Presence {
     present: u32,
     /// Times it was present and then absent.
     falls: u32,
+    /// Documents in a bucket in which it was present, on the mean.
+    documents: f32,
     /// Silent buckets in a row by now.
     silent: u32,
     /// Start of the last bucket it was learned in, so that absence can be noticed.
@@ -103,8 +108,9 @@ impl Detector for Silence {
                 return 0.0;
             }
             let fall = self.fall_rate(&p).clamp(1e-9, 1.0);
-            // Staying silent is no news for an entity that often does; for one that never did each bucket adds a little.
-            -fall.log10() + f64::from(p.silent.min(6)) * 0.3
+            let by_habit = -fall.log10() + f64::from(p.silent.min(6)) * 0.3;
+            let by_chance = std::f64::consts::LOG10_E * f64::from(p.documents) * f64::from(p.silent + 1);
+            by_habit.min(by_chance)
         };
         (0..view.rows()).map(surprise).collect()
     }
@@ -133,6 +139,8 @@ impl Detector for Silence {
                 self.state.pooled_falls += 1.0;
             }
             p.present = p.present.saturating_add(1);
+            let documents = view.bucket.doc_counts.get(row).copied().unwrap_or(0) as f32;
+            p.documents += (documents - p.documents) / (p.present.min(MEMORY_BUCKETS) as f32);
             p.silent = 0;
             p.last_ms = now;
             self.state.pooled_present += 1.0;
@@ -196,7 +204,7 @@ mod tests {
         let mut b = Bucket::empty(i * 1_000, 1_000, 0, 0);
         for (k, imputed) in keys {
             b.keys.push(k.as_bytes());
-            b.doc_counts.push(u64::from(!imputed));
+            b.doc_counts.push(if *imputed { 0 } else { 20 });
             b.imputed.push(*imputed);
         }
         b
@@ -249,6 +257,16 @@ mod tests {
         }
         assert!(x.detector.expected().is_empty());
         assert_eq!(x.step(100, &[("visitor", true)]), [0.0]);
+    }
+
+    #[test]
+    fn an_entity_of_few_documents_may_be_absent_by_chance() {
+        let mut x = Bench::new();
+        (0..200).for_each(|i| drop(x.step(i, &[("feed", false)])));
+        x.detector.state.entities[0].documents = 3.0;
+        let first = x.step(200, &[("feed", true)])[0];
+        assert!((first - 3.0 * std::f64::consts::LOG10_E).abs() < 1e-6, "{first}");
+        assert!(x.step(201, &[("feed", true)])[0] > 2.0);
     }
 
     #[test]

@@ -19,9 +19,10 @@ const TAIL_SHARE: f64 = 0.01;
 /// Fewest rows beyond the threshold for a fit; below, a larger share is taken.
 const TAIL_ROWS: f64 = 20.0;
 /// The shape is shrunk towards 0 (exponential tail) as if this many rows had said so, and kept in `0..=MAX_SHAPE`:
-/// a negative shape would mean a largest possible value and so ties at the top.
+/// a negative shape would mean a largest possible value and so ties at the top, and a surprise is a logarithm already, so that its
+/// tail is close to exponential: a few real events in the history must not flatten it.
 const SHAPE_PRIOR_ROWS: f64 = 50.0;
-const MAX_SHAPE: f64 = 0.5;
+const MAX_SHAPE: f64 = 0.1;
 
 /// A calibrated tail of one stream of surprises.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

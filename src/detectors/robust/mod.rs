@@ -51,6 +51,8 @@ const LEAST_TRUST: f64 = 0.02;
 struct RobustOptions {
     /// Buckets an entity must have been learned in before its own habits say anything; until then its peers do.
     min_buckets: u16,
+    /// Only these features; all when none is named.
+    features: Vec<String>,
     /// Buckets in a row after which a changed level is the new normal; a day (24 to 288 buckets) without it.
     adapt_buckets: Option<u16>,
 }
@@ -58,12 +60,14 @@ struct RobustOptions {
 impl Default for RobustOptions {
     /// Two dozen buckets: a short history knows too little of its own spread to call anything rare.
     fn default() -> Self {
-        Self { min_buckets: 24, adapt_buckets: None }
+        Self { min_buckets: 24, features: Vec::new(), adapt_buckets: None }
     }
 }
 
 struct Robust {
     min_buckets: f32,
+    /// Columns of the bucket that are looked at, and their names.
+    columns: Vec<usize>,
     names: Vec<String>,
     timezone: Tz,
     panels: Vec<Panel>,
@@ -71,10 +75,16 @@ struct Robust {
 
 fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     let options: RobustOptions = parse_options(options)?;
-    let directions: Vec<Direction> = job.features.iter().map(|f| f.direction).collect();
+    if let Some(unknown) = options.features.iter().find(|name| job.features.iter().all(|f| f.name != **name)) {
+        return Err(format!("the job has no feature `{unknown}`"));
+    }
+    let columns: Vec<usize> =
+        (0..job.features.len()).filter(|&i| options.features.is_empty() || options.features.contains(&job.features[i].name)).collect();
+    let directions: Vec<Direction> = columns.iter().map(|&i| job.features[i].direction).collect();
     Ok(Box::new(Robust {
         min_buckets: f32::from(options.min_buckets),
-        names: job.features.iter().map(|f| f.name.clone()).collect(),
+        names: columns.iter().map(|&i| job.features[i].name.clone()).collect(),
+        columns,
         timezone: job.timezone,
         panels: directions.chunks(MAX).map(|d| Panel::new(d, job.bucket_span_ms, options.adapt_buckets)).collect(),
     }))
@@ -95,10 +105,10 @@ impl Robust {
     }
 
     /// The values of one panel's features in one row.
-    fn values(view: &BucketView<'_>, panel: usize, row: usize) -> [f64; MAX] {
+    fn values(&self, view: &BucketView<'_>, panel: usize, row: usize) -> [f64; MAX] {
         let mut values = [f64::NAN; MAX];
-        for (value, column) in values.iter_mut().zip(view.bucket.columns.iter().skip(panel * MAX)) {
-            *value = column.get(row).copied().unwrap_or(f64::NAN);
+        for (value, &column) in values.iter_mut().zip(self.columns.iter().skip(panel * MAX)) {
+            *value = view.bucket.value(column, row);
         }
         values
     }
@@ -107,7 +117,7 @@ impl Robust {
         let mut best = 0.0f64;
         let mut panels = Vec::with_capacity(self.panels.len());
         for (i, panel) in self.panels.iter().enumerate() {
-            let judged = panel.judge(slot, &Self::values(view, i, row), panel.season.moment(minute));
+            let judged = panel.judge(slot, &self.values(view, i, row), panel.season.moment(minute));
             best = best.max(f64::from(judged.best));
             panels.push(judged);
         }
@@ -131,18 +141,20 @@ impl Detector for Robust {
         let minute = self.minute_of_week(view);
         let slots = view.table.capacity();
         for (i, panel) in self.panels.iter_mut().enumerate() {
-            panel.prepare(slots, view.bucket.columns.get(i * MAX..).unwrap_or_default());
+            let columns = self.columns.iter().skip(i * MAX).filter_map(|&c| view.bucket.columns.get(c).map(Vec::as_slice));
+            panel.prepare(slots, &columns.collect::<Vec<_>>());
         }
         for row in 0..view.rows() {
             let (Some(slot), Some(&weight)) = (view.slot(row), weights.get(row)) else { continue };
             let judged = self.judge(view, row, slot, minute);
             let own = ((BAD - judged.surprise) / 2.0).clamp(LEAST_TRUST, 1.0);
             let keep = weight > 0.0 && judged.surprise < REFUSED;
-            for (i, (panel, judged)) in self.panels.iter_mut().zip(&judged.panels).enumerate() {
+            let values: Vec<[f64; MAX]> = (0..self.panels.len()).map(|i| self.values(view, i, row)).collect();
+            for ((panel, judged), values) in self.panels.iter_mut().zip(&judged.panels).zip(&values) {
                 let moment = panel.season.moment(minute);
                 let seed = view.bucket.start_ms as u64;
                 let lesson = Lesson { moment, trust: (own * weight.clamp(0.0, 1.0)) as f32, keep, seed };
-                panel.learn(slot, &Self::values(view, i, row), judged, &lesson);
+                panel.learn(slot, values, judged, &lesson);
             }
         }
         self.panels.iter_mut().for_each(Panel::finish);
@@ -153,7 +165,7 @@ impl Detector for Robust {
         let judged = self.judge(view, row, slot, self.minute_of_week(view));
         let mut out = Vec::new();
         for (i, (panel, row_judged)) in self.panels.iter().zip(&judged.panels).enumerate() {
-            let values = Self::values(view, i, row);
+            let values = self.values(view, i, row);
             for share in panel.explain(slot, row_judged) {
                 let (Some(name), Some(&actual)) = (self.names.get(i * MAX + share.feature), values.get(share.feature)) else { continue };
                 let base = contributor(name, actual, share.typical, share.reference);

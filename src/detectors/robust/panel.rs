@@ -127,7 +127,7 @@ impl Panel {
     }
 
     /// Makes room for the entities up to `slots`, and looks at the columns to see what numbers the features hold.
-    pub(super) fn prepare(&mut self, slots: usize, columns: &[Vec<f64>]) {
+    pub(super) fn prepare(&mut self, slots: usize, columns: &[&[f64]]) {
         if self.entities.len() < slots {
             self.entities.resize(slots, Entity::unknown(NO_BLOCK));
             self.tracks.resize(slots * self.features.len(), Track::default());
