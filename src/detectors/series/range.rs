@@ -44,7 +44,7 @@ impl Range {
     pub fn surprise(&self, value: f64) -> f64 {
         let Some(s) = self.settled else { return 0.0 };
         let outside = (value - s.high).max(s.low - value);
-        if !(outside > 0.0) {
+        if outside.is_nan() || outside <= 0.0 {
             return 0.0;
         }
         let width = (s.high - s.low).max(1e-12 * (1.0 + s.high.abs()));

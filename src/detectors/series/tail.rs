@@ -38,7 +38,7 @@ impl Bulk {
     fn learn(&mut self, x: f64) {
         self.stride = self.stride.max(1);
         self.seen += 1;
-        if self.seen % self.stride != 0 {
+        if !self.seen.is_multiple_of(self.stride) {
             return;
         }
         self.arrived.push(x);
