@@ -212,7 +212,7 @@ fn pipeline(
     let mut pipeline = Pipeline::new(job, source, sinks, Box::new(MemoryStore::default()), options).map_err(Stop::config)?;
     let page = args.html.is_some().then(|| PageTap::new(&pipeline.job));
     shown.pages.lock().unwrap_or_else(PoisonError::into_inner).extend(page.clone());
-    pipeline.tap = Taps::new(judge.map(Judge::tap), page);
+    pipeline.tap = Taps::boxed(judge.map(Judge::tap), page);
     Ok(pipeline)
 }
 

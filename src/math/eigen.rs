@@ -78,10 +78,10 @@ mod tests {
         let n = 12;
         let matrix: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| 1.0 / (1.0 + i as f64 + j as f64)).collect()).collect();
         let eigen = symmetric(matrix.clone());
-        for i in 0..n {
-            for j in 0..n {
+        for (i, row) in matrix.iter().enumerate() {
+            for (j, &cell) in row.iter().enumerate() {
                 let sum: f64 = (0..n).map(|k| eigen.values[k] * eigen.vectors[k][i] * eigen.vectors[k][j]).sum();
-                assert!((sum - matrix[i][j]).abs() < 1e-8);
+                assert!((sum - cell).abs() < 1e-8);
             }
         }
     }

@@ -54,7 +54,7 @@ impl Columns {
     }
 
     /// The next row, `None` at the end; an error when the file breaks off.
-    pub fn next(&mut self) -> Result<Option<&csv::ByteRecord>, String> {
+    pub fn next_record(&mut self) -> Result<Option<&csv::ByteRecord>, String> {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(true) => Ok(Some(&self.record)),
             Ok(false) => Ok(None),
@@ -83,7 +83,7 @@ mod tests {
         std::fs::write(file.path(), text).unwrap();
         let mut c = Columns::open(file.path()).map_err(|e| e.message)?;
         let mut out = vec![c.names.join("/")];
-        while let Some(r) = c.next()? {
+        while let Some(r) = c.next_record()? {
             out.push(r.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect::<Vec<_>>().join("/"));
         }
         Ok(out)

@@ -59,7 +59,7 @@ impl Samples {
         };
         let (mut samples, mut failure) = (Vec::new(), None);
         loop {
-            match columns.next() {
+            match columns.next_record() {
                 Ok(Some(record)) => {
                     let timestamp = String::from_utf8_lossy(record.get(time).unwrap_or_default()).into_owned();
                     let time_ms = parse_time(&timestamp);

@@ -40,7 +40,7 @@ impl Table {
         let (mut columns, mut texts) = (vec![Vec::new(); width], vec![0; width]);
         let mut failure = None;
         loop {
-            match file.next() {
+            match file.next_record() {
                 Ok(Some(record)) => {
                     for (c, column) in columns.iter_mut().enumerate() {
                         let x = cell(record, c);

@@ -17,18 +17,21 @@ struct JobLabel {
 type Counters = Family<JobLabel, Counter>;
 type Gauges = Family<JobLabel, Gauge>;
 
+/// A figure of a run document.
+type Figure = fn(&RunDocument) -> u64;
+
 /// All counters of the program.
 pub struct Metrics {
     registry: Registry,
     windows_done: Counters,
     windows_held: Counters,
-    per_run: Vec<(Counters, fn(&RunDocument) -> u64)>,
+    per_run: Vec<(Counters, Figure)>,
     lag_ms: Gauges,
     ready: Gauges,
 }
 
 /// Name, help and figure of the counters that run documents move.
-const PER_RUN: &[(&str, &str, fn(&RunDocument) -> u64)] = &[
+const PER_RUN: &[(&str, &str, Figure)] = &[
     ("documents_read", "Documents or lines read or counted", |r| r.documents),
     ("documents_skipped", "Documents that are in no row", |r| r.skipped_documents),
     ("documents_late", "Documents that came too late for their bucket", |r| r.late_documents),

@@ -33,7 +33,7 @@ impl PageTap {
 
 impl Taps {
     /// The taps that there are, as one; `None` without any.
-    pub fn new(scores: Option<ScoreFile>, page: Option<PageTap>) -> Option<Box<dyn Tap>> {
+    pub fn boxed(scores: Option<ScoreFile>, page: Option<PageTap>) -> Option<Box<dyn Tap>> {
         (scores.is_some() || page.is_some()).then(|| Box::new(Self { scores, page }) as Box<dyn Tap>)
     }
 }

@@ -148,7 +148,7 @@ fn many_features_negative_numbers_and_directions_are_handled() {
 fn memory_per_entity_stays_within_what_is_said() {
     let (_, _, _, _) = trained();
     let mut panel = Panel::new(&[Direction::Both; 5], 300_000, None);
-    panel.prepare(1000, &vec![vec![1.5]; 5]);
+    panel.prepare(1000, &[&[1.5][..]; 5]);
     assert!(panel.size_bytes() <= 1000 * 1100, "{}", panel.size_bytes());
     let block = panel.season.size_bytes();
     panel.season.allocate();

@@ -137,7 +137,7 @@ impl Input {
         let mut reader = self.reader.take().unwrap_or_else(|| self.format.reader(fields, &options.format_options));
         let stop = self.line_number + 4 * BATCH_EVENTS as u64;
         while batch.len() < BATCH_EVENTS && self.line_number < stop {
-            let (word, example) = match lines.next() {
+            let (word, example) = match lines.next_line() {
                 Next::Line(line, at) => {
                     self.line_number += 1;
                     match reader.read(line, batch) {

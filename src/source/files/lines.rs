@@ -67,7 +67,7 @@ impl Lines {
 
     /// The next line.
     #[inline]
-    pub fn next(&mut self) -> Next<'_> {
+    pub fn next_line(&mut self) -> Next<'_> {
         let mut searched = 0;
         loop {
             if let Some(at) = memchr(b'\n', &self.buffer[self.pos + searched..self.end]) {
@@ -144,7 +144,7 @@ mod tests {
         let mut lines = Lines::new(Box::new(input));
         let mut out = Vec::new();
         loop {
-            match lines.next() {
+            match lines.next_line() {
                 Next::Line(l, at) => out.push(format!("{at}:{}", String::from_utf8_lossy(l))),
                 Next::TooLong(_) => out.push("too long".into()),
                 Next::End => return out,
@@ -165,11 +165,11 @@ mod tests {
         let read = |len: usize| {
             let text = [&vec![b'x'; len][..], b"\nnext\n"].concat();
             let mut lines = Lines::new(Box::new(std::io::Cursor::new(text)));
-            let first = match lines.next() {
+            let first = match lines.next_line() {
                 Next::Line(l, _) => l.len(),
                 _ => 0,
             };
-            let is_next = matches!(lines.next(), Next::Line(l, at) if l == b"next" && at == len as u64 + 1);
+            let is_next = matches!(lines.next_line(), Next::Line(l, at) if l == b"next" && at == len as u64 + 1);
             (first, is_next, lines.buffer.len() <= 2 * MAX_LINE_BYTES)
         };
         assert_eq!(read(10_000_000), (10_000_000, true, true));
@@ -191,8 +191,8 @@ mod tests {
         }
         let mut lines = Lines::new(Box::new(Breaks(false)));
         assert_eq!(lines.peek(10), b"one\ntwo ");
-        assert!(matches!(lines.next(), Next::Line(b"one", 0)));
-        assert!(matches!(lines.next(), Next::Broken(_)));
-        assert!(matches!(lines.next(), Next::End));
+        assert!(matches!(lines.next_line(), Next::Line(b"one", 0)));
+        assert!(matches!(lines.next_line(), Next::Broken(_)));
+        assert!(matches!(lines.next_line(), Next::End));
     }
 }
