@@ -5,6 +5,7 @@ mod cluster;
 mod config;
 mod dashboards;
 mod dashboards_import;
+mod docker;
 mod house;
 mod live;
 mod mappings;
