@@ -68,6 +68,10 @@ impl Feature for DistinctFeature {
         })
     }
 
+    fn distinct_of(&self) -> Option<&str> {
+        Some(&self.field)
+    }
+
     fn empty(&self) -> f64 {
         0.0
     }

@@ -19,6 +19,8 @@ pub struct FeatureSet {
     pub numeric: Vec<Box<dyn Feature>>,
     /// Keyword-valued features.
     pub values: Vec<Values>,
+    /// For each numeric feature the keyword-valued one that knows its answer already (`distinct` of the same field).
+    answered_by: Vec<Option<usize>>,
     /// Fields that a reader has to fill: entity fields first.
     pub fields: Fields,
 }
@@ -37,8 +39,14 @@ impl FeatureSet {
         }
         numeric.iter().for_each(|f| f.request(&mut fields));
         values.iter().for_each(|f| f.request(&mut fields));
-        Ok(Self { numeric, values, fields })
+        let answered_by = numeric.iter().map(|f| answer(f.as_ref(), &values)).collect();
+        Ok(Self { numeric, values, answered_by, fields })
     }
+}
+
+fn answer(feature: &dyn Feature, values: &[Values]) -> Option<usize> {
+    let field = feature.distinct_of()?;
+    values.iter().position(|v| v.counts(field, feature.spec().filter.as_ref()))
 }
 
 /// Events per row whose place is kept as evidence.
@@ -70,7 +78,7 @@ struct OpenBucket {
     keys: Keys,
     doc_counts: Vec<u64>,
     origins: Vec<Origins>,
-    numeric: Vec<Box<dyn Accumulator>>,
+    numeric: Vec<Gathered>,
     values: Vec<ValuesAccumulator>,
     hits: Vec<Hit>,
     skipped_docs: u64,
@@ -219,6 +227,13 @@ pub fn push_key_part(key: &mut Vec<u8>, value: &[u8], join: bool) {
     }
 }
 
+/// How a numeric column comes about.
+enum Gathered {
+    By(Box<dyn Accumulator>),
+    /// It is the number of different values of this keyword-valued feature.
+    DistinctOf(usize),
+}
+
 impl OpenBucket {
     fn new(set: &FeatureSet, fields: &Fields) -> Self {
         Self {
@@ -226,7 +241,9 @@ impl OpenBucket {
             keys: Keys::default(),
             doc_counts: Vec::new(),
             origins: Vec::new(),
-            numeric: set.numeric.iter().map(|f| f.accumulator(fields)).collect(),
+            numeric: (set.numeric.iter().zip(&set.answered_by))
+                .map(|(f, answer)| answer.map_or_else(|| Gathered::By(f.accumulator(fields)), Gathered::DistinctOf))
+                .collect(),
             values: set.values.iter().map(|f| f.accumulator(fields)).collect(),
             hits: Vec::new(),
             skipped_docs: 0,
@@ -238,7 +255,7 @@ impl OpenBucket {
     fn hit(&mut self, event: u32, key: &[u8], max_entities: usize) -> Option<usize> {
         let hash = stable_hash(key);
         let keys = &self.keys;
-        let found = self.index.find(hash, |&r| keys.hash(r as usize) == hash && keys.get(r as usize) == key).copied();
+        let found = self.index.find(hash, |&r| keys.get(r as usize) == key).copied();
         let row = match found {
             Some(row) => row,
             None if self.keys.len() >= max_entities => {
@@ -271,7 +288,11 @@ impl OpenBucket {
 
     fn flush(&mut self, batch: &EventBatch) {
         let rows = self.keys.len();
-        self.numeric.iter_mut().for_each(|a| a.add(batch, &self.hits, rows));
+        for gathered in &mut self.numeric {
+            if let Gathered::By(accumulator) = gathered {
+                accumulator.add(batch, &self.hits, rows);
+            }
+        }
         self.values.iter_mut().for_each(|a| a.add(batch, &self.hits));
         self.hits.clear();
     }
@@ -282,7 +303,12 @@ impl OpenBucket {
         Bucket {
             start_ms,
             span_ms,
-            columns: self.numeric.iter_mut().map(|a| a.finish(totals)).collect(),
+            columns: (self.numeric.iter_mut())
+                .map(|gathered| match gathered {
+                    Gathered::By(accumulator) => accumulator.finish(totals),
+                    Gathered::DistinctOf(i) => self.values[*i].distinct(rows),
+                })
+                .collect(),
             values: self.values.into_iter().map(|a| a.finish(rows)).collect(),
             imputed: vec![false; rows],
             keys: self.keys,

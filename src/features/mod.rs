@@ -11,6 +11,7 @@ pub mod filter;
 pub mod metric;
 pub mod percentile;
 pub mod ratio;
+mod tally;
 pub mod time_of_week;
 pub mod values;
 
@@ -55,6 +56,12 @@ pub trait Feature: Send + Sync + std::fmt::Debug {
 
     /// A fresh accumulator over events with these fields.
     fn accumulator(&self, fields: &Fields) -> Box<dyn Accumulator>;
+
+    /// The field whose different values it counts, if that is what it does: where their counts are gathered anyway, the number
+    /// of them is taken from there.
+    fn distinct_of(&self) -> Option<&str> {
+        None
+    }
 
     /// Value of an entity without any document: 0 for counts, `NaN` where nothing can be said.
     fn empty(&self) -> f64 {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashTable;
 use serde_json::{Value, json};
 
 use super::filter::{self, Mask};
+use super::tally::{Rows, Tally};
 use super::{Hit, required_field};
 use crate::model::keys::stable_hash;
-use crate::model::{AggRow, EventBatch, FeatureSpec, FieldKind, Fields, Part, ValueCounts};
+use crate::model::{AggRow, EventBatch, FeatureSpec, FieldKind, Fields, Filter, Part, ValueCounts};
 
 /// What the catalogue says of keyword-valued features.
 pub const VALUES: Part = Part {
@@ -36,6 +36,11 @@ impl Values {
     /// The configuration it was built from.
     pub fn spec(&self) -> &FeatureSpec {
         &self.spec
+    }
+
+    /// True when it counts exactly the values of this field under this condition.
+    pub fn counts(&self, field: &str, filter: Option<&Filter>) -> bool {
+        self.field == field && self.spec.filter.as_ref() == filter
     }
 
     /// Asks for the fields that it reads.
@@ -67,10 +72,7 @@ impl Values {
             column: fields.column(&self.field, FieldKind::Keyword).unwrap_or(usize::MAX),
             mask: self.spec.filter.as_ref().map(|f| Mask::new(f, fields)),
             limit: self.limit,
-            index: HashTable::new(),
-            pairs: Vec::new(),
-            names_index: HashTable::new(),
-            names: Vec::new(),
+            tally: Tally::default(),
         }
     }
 }
@@ -81,38 +83,18 @@ pub struct ValuesAccumulator {
     column: usize,
     mask: Option<Mask>,
     limit: usize,
-    /// Places in `pairs`, by row and value.
-    index: HashTable<u32>,
-    pairs: Vec<Pair>,
-    /// Places in `names`, by value: every text is kept once, however many rows have it.
-    names_index: HashTable<u32>,
-    names: Vec<(u64, Box<str>)>,
-}
-
-/// How often a value came in a row.
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    row: u32,
-    name: u32,
-    hash: u64,
-    count: u64,
-}
-
-/// Hash of a pair: the row spread over all bits (2^64 / golden ratio), so that rows do not share slots of the table.
-#[inline]
-fn pair_hash(row: u32, hash: u64) -> u64 {
-    hash ^ (u64::from(row) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    tally: Tally,
 }
 
 impl ValuesAccumulator {
     /// How many pairs of row and value it holds.
     pub fn len(&self) -> usize {
-        self.pairs.len()
+        self.tally.pairs()
     }
 
     /// True when it holds none.
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.len() == 0
     }
 
     /// Adds events.
@@ -121,63 +103,36 @@ impl ValuesAccumulator {
         for hit in hits {
             let Some(value) = values.get(hit.event as usize) else { continue };
             if self.mask.as_ref().is_none_or(|m| m.holds(batch, hit.event as usize)) {
-                self.see(hit.row, value);
+                self.tally.see(hit.row, value);
             }
         }
     }
 
-    #[inline]
-    fn see(&mut self, row: u32, value: &[u8]) {
-        let hash = stable_hash(value);
-        let pairs = &self.pairs;
-        let key = pair_hash(row, hash);
-        let found = self.index.find(key, |&p| pairs[p as usize].row == row && pairs[p as usize].hash == hash).copied();
-        if let Some(place) = found {
-            self.pairs[place as usize].count += 1;
-            return;
-        }
-        let name = self.name(hash, value);
-        let Ok(place) = u32::try_from(self.pairs.len()) else { return };
-        self.pairs.push(Pair { row, name, hash, count: 1 });
-        let pairs = &self.pairs;
-        self.index.insert_unique(key, place, |&p| pair_hash(pairs[p as usize].row, pairs[p as usize].hash));
-    }
-
-    fn name(&mut self, hash: u64, value: &[u8]) -> u32 {
-        let names = &self.names;
-        if let Some(&name) = self.names_index.find(hash, |&n| names[n as usize].0 == hash) {
-            return name;
-        }
-        self.names.push((hash, String::from_utf8_lossy(value).into()));
-        let (names, name) = (&self.names, (self.names.len() - 1) as u32);
-        self.names_index.insert_unique(hash, name, |&n| names[n as usize].0);
-        name
+    /// How many different values each row has, as a column.
+    pub fn distinct(&self, rows: usize) -> Vec<f64> {
+        self.tally.distinct(rows).into_iter().map(|n| n as f64).collect()
     }
 
     /// Sparse counts of all rows; per row the most frequent values up to the limit, ties as engines break them (by text).
     pub fn finish(self, rows: usize) -> ValueCounts {
-        let Self { limit, index, mut pairs, names_index, names, .. } = self;
-        drop((index, names_index));
-        pairs.sort_unstable_by_key(|p| (p.row, p.hash));
+        let limit = self.limit;
+        let (names, Rows { offsets, mut entries }) = self.tally.into_rows(rows);
         let mut out = ValueCounts { offsets: Vec::with_capacity(rows + 1), other: vec![0; rows], ..ValueCounts::default() };
+        (out.hashes, out.counts) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         out.offsets.push(0);
-        let text = |p: &Pair| names.get(p.name as usize).map_or("", |n| &*n.1);
-        let mut rest = &mut pairs[..];
         let mut used = vec![false; names.len()];
         for row in 0..rows {
-            let (mine, others) = rest.split_at_mut(rest.partition_point(|p| (p.row as usize) <= row));
-            rest = others;
-            let mut kept = mine.len();
-            if kept > limit {
-                mine.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| text(a).cmp(text(b))));
-                out.other[row] = mine[limit..].iter().map(|p| p.count).sum();
-                kept = limit;
-                mine[..kept].sort_unstable_by_key(|p| p.hash);
+            let mut mine = &mut entries[offsets[row]..offsets[row + 1]];
+            if mine.len() > limit {
+                mine.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| names[a.0 as usize].1.cmp(&names[b.0 as usize].1)));
+                out.other[row] = mine[limit..].iter().map(|e| u64::from(e.1)).sum();
+                mine = &mut mine[..limit];
             }
-            for p in &mine[..kept] {
-                out.hashes.push(p.hash);
-                out.counts.push(p.count);
-                used[p.name as usize] = true;
+            mine.sort_unstable_by_key(|e| names[e.0 as usize].0);
+            for &mut (name, count) in mine {
+                out.hashes.push(names[name as usize].0);
+                out.counts.push(u64::from(count));
+                used[name as usize] = true;
             }
             out.offsets.push(u32::try_from(out.hashes.len()).unwrap_or(u32::MAX));
         }
