@@ -21,14 +21,14 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// For detectors of which each says whether it is calibrated already. A single calibrated detector is taken at its word, and
-    /// so are several where the job takes them `by` their own; else each is brought on the job's scale, so that one that claims
-    /// too much does not drown the others, and the combination again.
+    /// For detectors of which each says whether it is calibrated already. Where the job takes them `by` their own word those are
+    /// left as they are; else each is brought on the job's scale, so that one that claims too much does not drown the others and
+    /// the alert budget holds, and so is the combination of several.
     pub fn new(is_calibrated: &[bool], by: CalibrationBy) -> Self {
         let tail = |done: bool| (!done).then(Tail::default);
-        let all = !is_calibrated.is_empty() && is_calibrated.iter().all(|&done| done);
-        let is_word_taken = is_calibrated.len() == 1 || by == CalibrationBy::Detectors;
-        Self { detectors: is_calibrated.iter().map(|&done| tail(done && is_word_taken)).collect(), combined: tail(all && is_word_taken) }
+        let is_word_taken = by == CalibrationBy::Detectors;
+        let all = is_calibrated.iter().all(|&done| done) && is_word_taken;
+        Self { detectors: is_calibrated.iter().map(|&done| tail(done && is_word_taken)).collect(), combined: tail(is_calibrated.len() == 1 || all) }
     }
 
     /// How many detectors it was made for.
@@ -38,7 +38,7 @@ impl Calibration {
 
     /// Rows learned so far (after decay).
     pub fn rows(&self) -> f64 {
-        self.combined.as_ref().map_or(0.0, Tail::rows)
+        self.detectors.iter().flatten().chain(&self.combined).map(Tail::rows).fold(0.0, f64::max)
     }
 
     /// Calibrates what the detectors said (`claimed[d][row]`) and combines it.
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_detector_with_a_tail_of_its_own_is_taken_at_its_word() {
-        let mut c = Calibration::new(&[true], CalibrationBy::Job);
+        let mut c = Calibration::new(&[true], CalibrationBy::Detectors);
         c.learn(&[vec![9.0; 1_000]], &vec![9.0; 1_000], &[], 288.0);
         assert_eq!(c.apply(&[vec![4.0, f64::NAN]], 2).surprise, [4.0, 0.0]);
     }
