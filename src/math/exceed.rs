@@ -67,6 +67,8 @@ impl Exceedance {
         let below = match low {
             Some(low) if high.0 > low.0 => low.1 + (high.1 - low.1) * (score - low.0) / (high.0 - low.0),
             Some(low) => low.1,
+            // Below all that was seen: ever less, and never alike.
+            None if self.threshold > high.0 => high.1 / (1.0 + (high.0 - score) / (self.threshold - high.0)),
             None => high.1,
         };
         -(1.0 - below).max(self.above).log10()
@@ -110,6 +112,7 @@ mod tests {
         let rising: Vec<f64> = (0..2000).map(|i| tail.surprise(f64::from(i) * 0.1)).collect();
         assert!(rising.windows(2).all(|w| w[1] >= w[0]));
         assert!(tail.surprise(1e9) > tail.surprise(1e8));
+        assert!(tail.surprise(-1.0) < tail.surprise(0.0) && tail.surprise(-2.0) < tail.surprise(-1.0));
     }
 
     #[test]
