@@ -9,7 +9,7 @@
 //!   in bursts over several decades; a Poisson or negative binomial law calls every burst a wonder.
 //!
 //! Surprises add over the values of a row, and because values depend on each other the sum is calibrated on the job's own
-//! past ([`Excess`]). What the other entities show at the moment is added as prior odds ([`Others`]).
+//! past ([`Excess`]). What the other entities show at the moment is added as prior odds (`others`).
 
 use serde::{Deserialize, Serialize};
 

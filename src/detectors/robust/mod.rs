@@ -1,8 +1,8 @@
 //! Every feature of every entity against its own habits, robustly: level, season, other features, memory, flat lines.
 //!
-//! For each feature the difference to what is usual at this time of day and week, on a scale where spreads are alike ([`scale`]), is
-//! standardised by the entity's own spread and looked at in seven ways: alone, against the other features ([`relation`]), both over an hour and over
-//! some hours, and as a run of equal values ([`judge`]). Each way has a tail that the entity teaches ([`tail`]), so that who bursts
+//! For each feature the difference to what is usual at this time of day and week, on a scale where spreads are alike (`scale`), is
+//! standardised by the entity's own spread and looked at in seven ways: alone, against the other features (`relation`), both over an hour and over
+//! some hours, and as a run of equal values (`judge`). Each way has a tail that the entity teaches (`tail`), so that who bursts
 //! every day does not alarm. The row's surprise is that of the best of all. Measured on synthetic entities in `tests/bench/quality`.
 //!
 //! Rows that look bad are not learned, but the first buckets of an event are shown to the tails and the daily profile; a change that lasts
