@@ -102,8 +102,9 @@ impl World {
         self.worker(0, make).run(Mode::Once).await.unwrap();
     }
 
+    /// What all worlds have judged: the day, whenever their workers were stopped after it.
     fn anomalies(&self) -> Vec<Anomaly> {
-        self.index.anomalies.lock().unwrap().values().cloned().collect()
+        self.index.anomalies.lock().unwrap().values().filter(|a| a.start_ms < START + 24 * HOUR).cloned().collect()
     }
 
     /// Every document in full, as text: absent numbers (`NaN`) are equal to themselves here.

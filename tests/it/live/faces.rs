@@ -125,9 +125,11 @@ fn reads_text(spec: &FeatureSpec) -> bool {
 
 /// Largest relative difference that a kind may show between an engine and us. Sums are exact to the last digits; what is
 /// a sketch in the engine may differ by what its documentation states.
-fn tolerance(kind: &str) -> f64 {
+/// Percentiles of few documents depend on how neighbours are interpolated, which engines do in different ways: one of `n` order
+/// statistics is about `1 / n` of the range, and the tail of these documents is a few times as wide.
+fn tolerance(kind: &str, documents: u64) -> f64 {
     match kind {
-        "percentile" | "median" => 0.15,
+        "percentile" | "median" => 0.15 + 5.0 / documents.max(1) as f64,
         "distinct" | "new_values" => 0.03,
         _ => 1e-9,
     }
@@ -163,7 +165,8 @@ async fn an_aggregation_and_an_accumulator_say_the_same() {
                 for (f, spec) in job.features.iter().enumerate() {
                     for row in 0..ours.rows() {
                         let (a, b) = (theirs.value(f, row), ours.value(f, row));
-                        let close = (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance(&spec.kind) * a.abs().max(b.abs()).max(1.0);
+                        let close = (a.is_nan() && b.is_nan())
+                            || (a - b).abs() <= tolerance(&spec.kind, ours.doc_counts[row]) * a.abs().max(b.abs()).max(1.0);
                         assert!(
                             close,
                             "{} {} row {row} ({} documents): the engine says {a}, we say {b}",
