@@ -36,7 +36,7 @@ pub fn report(report: &Report<'_>) -> String {
             entities => grouped(entities.len() as u64),
             documents => grouped(report.runs.iter().map(|r| r.documents).sum()),
             windows => grouped(report.runs.len() as u64),
-            held => report.runs.iter().filter(|r| r.verdict != "done").count(),
+            held => report.runs.iter().filter(|r| !matches!(r.verdict.as_str(), "done" | "learned")).count(),
             data => Value::from_safe_string(payload::data(report)),
             plain => ranked.iter().take(PLAIN_ROWS).map(|a| plain(a)).collect::<Vec<_>>(),
             plain_rows => PLAIN_ROWS,
