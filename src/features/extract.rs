@@ -114,7 +114,7 @@ impl<J: Deref<Target = Job>, S: Deref<Target = FeatureSet>> Extractor<J, S> {
 
     /// How much is held in open buckets: rows and keyword values, and a share for each bucket.
     pub fn open_size(&self) -> usize {
-        self.open.values().map(|b| BUCKET_SIZE + b.keys.len() + b.values.iter().map(ValuesAccumulator::len).sum::<usize>()).sum()
+        self.open.values().map(|b| BUCKET_SIZE + b.keys.len() + b.values.iter().map(ValuesAccumulator::cells).sum::<usize>()).sum()
     }
 
     /// Places of the last batch that were kept as evidence.

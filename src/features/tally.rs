@@ -1,7 +1,8 @@
 //! How often each value came in each row of a bucket: the store behind keyword-valued features.
 //!
-//! A field of few values (a method, a status) is counted in a small array per row, without hashing pairs; one of many values
-//! (a path) in one table of pairs for all rows. Which it is shows as the values come.
+//! A field of few values (a method, a status) is counted in a small array per row; of one of many values (a path) the pairs of
+//! row and value are written down and sorted now and then, which touches memory in order where a table of millions of pairs
+//! would miss the cache with every event. Which it is shows as the values come.
 
 use hashbrown::HashTable;
 
@@ -9,6 +10,8 @@ use crate::model::keys::stable_hash;
 
 /// Different values up to which a row is an array.
 const MAX_DENSE: usize = 16;
+/// Pairs that are written down before they are sorted and added up (8 MiB).
+const MAX_NOTES: usize = 1 << 20;
 
 /// Counts of values per row.
 #[derive(Debug, Clone)]
@@ -16,18 +19,14 @@ pub struct Tally {
     /// Places in `names`, by value: every text is kept once, however many rows have it.
     index: HashTable<u32>,
     names: Vec<(u64, Box<str>)>,
-    /// Values that a row's array has room for; 0 once pairs are kept in the table.
+    /// Values that a row's array has room for; 0 once pairs are written down.
     width: usize,
     dense: Vec<u32>,
-    sparse: HashTable<Pair>,
-    pairs: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    row: u32,
-    name: u32,
-    count: u32,
+    /// Pairs as they came: row in the upper half, name in the lower.
+    notes: Vec<u64>,
+    /// Pairs added up, ascending.
+    keys: Vec<u64>,
+    counts: Vec<u32>,
 }
 
 /// Counts of all rows: row `r` owns entries `offsets[r]..offsets[r + 1]`.
@@ -41,16 +40,9 @@ pub struct Rows {
 
 impl Default for Tally {
     fn default() -> Self {
-        let (index, sparse) = (HashTable::new(), HashTable::new());
-        Self { index, names: Vec::new(), width: MAX_DENSE / 4, dense: Vec::new(), sparse, pairs: 0 }
+        let (dense, notes, keys, counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { index: HashTable::new(), names: Vec::new(), width: MAX_DENSE / 4, dense, notes, keys, counts }
     }
-}
-
-/// Hash of a pair: a multiply-and-fold of both parts (constant: 2^64 / golden ratio).
-#[inline]
-fn pair_hash(row: u32, name: u32) -> u64 {
-    let wide = u128::from((u64::from(row) << 32) | u64::from(name)) * 0x9e37_79b9_7f4a_7c15;
-    (wide >> 64) as u64 ^ wide as u64
 }
 
 impl Tally {
@@ -61,41 +53,65 @@ impl Tally {
         while self.width > 0 && name as usize >= self.width {
             self.widen();
         }
-        self.count(row, name, 1);
-    }
-
-    #[inline]
-    fn count(&mut self, row: u32, name: u32, n: u32) {
-        if self.width > 0 {
-            let end = (row as usize + 1) * self.width;
-            if self.dense.len() < end {
-                self.dense.resize(end, 0);
+        if self.width == 0 {
+            self.notes.push((u64::from(row) << 32) | u64::from(name));
+            if self.notes.len() == MAX_NOTES {
+                self.add_up();
             }
-            let count = &mut self.dense[end - self.width + name as usize];
-            self.pairs += usize::from(*count == 0);
-            *count = count.saturating_add(n);
             return;
         }
-        let found = self.sparse.entry(pair_hash(row, name), |p| p.row == row && p.name == name, |p| pair_hash(p.row, p.name));
-        match found {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => entry.get_mut().count = entry.get().count.saturating_add(n),
-            hashbrown::hash_table::Entry::Vacant(slot) => {
-                slot.insert(Pair { row, name, count: n });
-                self.pairs += 1;
+        let end = (row as usize + 1) * self.width;
+        if self.dense.len() < end {
+            self.dense.resize(end, 0);
+        }
+        let count = &mut self.dense[end - self.width + name as usize];
+        *count = count.saturating_add(1);
+    }
+
+    /// Makes room for more values per row, or goes over to pairs.
+    fn widen(&mut self) {
+        let (old, width) = (std::mem::take(&mut self.dense), self.width);
+        if width * 2 <= MAX_DENSE {
+            self.width = width * 2;
+            self.dense = old.chunks(width).flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, width))).collect();
+            return;
+        }
+        self.width = 0;
+        for (row, counts) in old.chunks(width).enumerate() {
+            for (name, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+                self.keys.push(((row as u64) << 32) | name as u64);
+                self.counts.push(n);
             }
         }
     }
 
-    /// Makes room for more values per row, or goes over to the table of pairs.
-    fn widen(&mut self) {
-        let (old, width) = (std::mem::take(&mut self.dense), self.width);
-        self.width = if width * 2 > MAX_DENSE { 0 } else { width * 2 };
-        self.pairs = 0;
-        for (row, counts) in old.chunks(width).enumerate() {
-            for (name, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-                self.count(row as u32, name as u32, n);
+    /// Sorts what was written down and merges it into the sums.
+    fn add_up(&mut self) {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.sort_unstable();
+        let (keys, counts) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.counts));
+        let runs = notes.chunk_by(|a, b| a == b).count();
+        (self.keys, self.counts) = (Vec::with_capacity(keys.len() + runs), Vec::with_capacity(keys.len() + runs));
+        let mut old = keys.into_iter().zip(counts).peekable();
+        for run in notes.chunk_by(|a, b| a == b) {
+            let (key, mut count) = (run[0], u32::try_from(run.len()).unwrap_or(u32::MAX));
+            while let Some((k, n)) = old.next_if(|(k, _)| *k <= key) {
+                if k == key {
+                    count = count.saturating_add(n);
+                } else {
+                    self.keys.push(k);
+                    self.counts.push(n);
+                }
             }
+            self.keys.push(key);
+            self.counts.push(count);
         }
+        for (k, n) in old {
+            self.keys.push(k);
+            self.counts.push(n);
+        }
+        notes.clear();
+        self.notes = notes;
     }
 
     #[inline]
@@ -111,16 +127,17 @@ impl Tally {
         name
     }
 
-    /// Pairs of row and value.
-    pub fn pairs(&self) -> usize {
-        self.pairs
+    /// Counts and notes that are held.
+    pub fn cells(&self) -> usize {
+        self.dense.len() + self.keys.len() + self.notes.len()
     }
 
     /// How many different values each row has.
-    pub fn distinct(&self, rows: usize) -> Vec<u64> {
+    pub fn distinct(&mut self, rows: usize) -> Vec<u64> {
+        self.add_up();
         let mut out = vec![0; rows];
         self.each(|row, _, _| {
-            if let Some(n) = out.get_mut(row as usize) {
+            if let Some(n) = out.get_mut(row) {
                 *n += 1;
             }
         });
@@ -128,30 +145,27 @@ impl Tally {
     }
 
     /// Hash and text of all values, and the counts of all rows.
-    pub fn into_rows(self, rows: usize) -> (Vec<(u64, Box<str>)>, Rows) {
-        let mut offsets = vec![0usize; rows + 1];
-        for (row, n) in self.distinct(rows).into_iter().enumerate() {
-            offsets[row + 1] = offsets[row] + n as usize;
-        }
-        let mut entries = vec![(0, 0); offsets.last().copied().unwrap_or(0)];
-        let mut next = offsets.clone();
+    pub fn into_rows(mut self, rows: usize) -> (Vec<(u64, Box<str>)>, Rows) {
+        self.add_up();
+        let mut out = Rows { offsets: vec![0], entries: Vec::with_capacity(self.keys.len()) };
         self.each(|row, name, count| {
-            if (row as usize) < rows {
-                let at = &mut next[row as usize];
-                entries[*at] = (name, count);
-                *at += 1;
+            if row < rows {
+                out.offsets.resize(row + 1, out.entries.len());
+                out.entries.push((name, count));
             }
         });
-        (self.names, Rows { offsets, entries })
+        out.offsets.resize(rows + 1, out.entries.len());
+        (self.names, out)
     }
 
-    fn each(&self, mut visit: impl FnMut(u32, u32, u32)) {
+    /// All pairs, row by row; call only with nothing left to add up.
+    fn each(&self, mut visit: impl FnMut(usize, u32, u32)) {
         for (row, counts) in self.dense.chunks(self.width.max(1)).enumerate() {
             for (name, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-                visit(row as u32, name as u32, n);
+                visit(row, name as u32, n);
             }
         }
-        self.sparse.iter().for_each(|p| visit(p.row, p.name, p.count));
+        self.keys.iter().zip(&self.counts).for_each(|(k, &n)| visit((k >> 32) as usize, *k as u32, n));
     }
 }
 
@@ -166,15 +180,19 @@ mod tests {
             for i in 0..1_000u32 {
                 t.see(i % 3, format!("v{}", i % values).as_bytes());
             }
+            t.add_up();
+            for i in 1_000..2_000u32 {
+                t.see(i % 3, format!("v{}", i % values).as_bytes());
+            }
             let distinct = t.distinct(4);
             let (names, rows) = t.clone().into_rows(4);
-            assert_eq!((names.len(), rows.entries.len()), (values as usize, t.pairs()));
+            assert_eq!((names.len(), rows.entries.len()), (values as usize, distinct.iter().sum::<u64>() as usize));
             for row in 0..4u32 {
                 let mine = &rows.entries[rows.offsets[row as usize]..rows.offsets[row as usize + 1]];
                 assert_eq!(mine.len() as u64, distinct[row as usize]);
                 for (name, count) in mine {
                     let v: u32 = names[*name as usize].1[1..].parse().unwrap();
-                    assert_eq!(*count as usize, (0..1_000).filter(|i| i % 3 == row && i % values == v).count(), "{values} {row} {v}");
+                    assert_eq!(*count as usize, (0..2_000).filter(|i| i % 3 == row && i % values == v).count(), "{values} {row} {v}");
                 }
             }
             assert_eq!(distinct[3], 0);

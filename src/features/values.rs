@@ -87,14 +87,9 @@ pub struct ValuesAccumulator {
 }
 
 impl ValuesAccumulator {
-    /// How many pairs of row and value it holds.
-    pub fn len(&self) -> usize {
-        self.tally.pairs()
-    }
-
-    /// True when it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// How much it holds, in counts.
+    pub fn cells(&self) -> usize {
+        self.tally.cells()
     }
 
     /// Adds events.
@@ -109,7 +104,7 @@ impl ValuesAccumulator {
     }
 
     /// How many different values each row has, as a column.
-    pub fn distinct(&self, rows: usize) -> Vec<f64> {
+    pub fn distinct(&mut self, rows: usize) -> Vec<f64> {
         self.tally.distinct(rows).into_iter().map(|n| n as f64).collect()
     }
 
