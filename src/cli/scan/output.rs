@@ -1,5 +1,7 @@
 //! What a scan prints: the table or JSON on standard output, everything that went wrong on standard error.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use super::{Args, Outcome, Shown, Stop, not_written, table};
@@ -90,17 +92,22 @@ pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
     std::fs::write(path, render(&report)).map_err(|e| not_written(path, &e))
 }
 
+/// Prints a line; a reader that has seen enough (`| head`) is no mistake.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
     let t = &outcome.total;
-    println!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.entities, t.anomalies);
+    say(&format!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.entities, t.anomalies));
     if delivered.anomalies.is_empty() {
-        println!("Nothing was unusual enough to report.");
+        say("Nothing was unusual enough to report.");
         return;
     }
-    table::lines(&delivered.anomalies, args.top).iter().for_each(|l| println!("{l}"));
+    table::lines(&delivered.anomalies, args.top).iter().for_each(|l| say(l));
     let more = (delivered.anomalies.len() as u64 + delivered.left_out).saturating_sub(args.top as u64);
     if more > 0 {
-        println!("... and {more} more (--top N shows more, --out FILE writes all)");
+        say(&format!("... and {more} more (--top N shows more, --out FILE writes all)"));
     }
 }
 
@@ -123,5 +130,5 @@ fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
         "anomaly_count": t.anomalies,
         "anomalies": ranked.into_iter().map(to_document).collect::<Vec<_>>(),
     });
-    println!("{summary}");
+    say(&summary.to_string());
 }
