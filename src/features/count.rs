@@ -43,9 +43,7 @@ impl Feature for Count {
     }
 
     fn request(&self, fields: &mut Fields) {
-        if let Some(f) = &self.spec.filter {
-            filter::request(f, fields);
-        }
+        filter::request_any(self.spec.filter.as_ref(), fields);
     }
 
     fn aggregations(&self) -> Option<Map<String, Value>> {

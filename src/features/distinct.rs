@@ -38,23 +38,18 @@ impl Feature for DistinctFeature {
 
     fn request(&self, fields: &mut Fields) {
         fields.request(&self.field, FieldKind::Keyword);
-        if let Some(f) = &self.spec.filter {
-            filter::request(f, fields);
-        }
+        filter::request_any(self.spec.filter.as_ref(), fields);
     }
 
     fn aggregations(&self) -> Option<Map<String, Value>> {
         let limit = self.spec.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, 40_000);
         let inner = json!({ "cardinality": { "field": self.field, "precision_threshold": limit } });
-        let agg = match &self.spec.filter {
-            Some(f) => json!({ "filter": filter::query(f), "aggs": { "v": inner } }),
-            None => inner,
-        };
+        let agg = filter::wrap(self.spec.filter.as_ref(), inner);
         Some(Map::from_iter([(self.spec.name.clone(), agg)]))
     }
 
     fn read(&self, row: &AggRow, _start_ms: i64, _span_ms: i64) -> f64 {
-        let node = row.nodes.get(&self.spec.name).map(|n| n.v.as_deref().unwrap_or(n));
+        let node = filter::unwrap(row, &self.spec.name);
         node.and_then(|n| n.value).unwrap_or(0.0)
     }
 

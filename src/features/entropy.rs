@@ -51,22 +51,17 @@ impl Feature for Entropy {
 
     fn request(&self, fields: &mut Fields) {
         fields.request(&self.field, FieldKind::Keyword);
-        if let Some(f) = &self.spec.filter {
-            filter::request(f, fields);
-        }
+        filter::request_any(self.spec.filter.as_ref(), fields);
     }
 
     fn aggregations(&self) -> Option<Map<String, Value>> {
         let inner = json!({ "terms": { "field": self.field, "size": self.limit } });
-        let agg = match &self.spec.filter {
-            Some(f) => json!({ "filter": filter::query(f), "aggs": { "v": inner } }),
-            None => inner,
-        };
+        let agg = filter::wrap(self.spec.filter.as_ref(), inner);
         Some(Map::from_iter([(self.spec.name.clone(), agg)]))
     }
 
     fn read(&self, row: &AggRow, _start_ms: i64, _span_ms: i64) -> f64 {
-        let Some(node) = row.nodes.get(&self.spec.name).map(|n| n.v.as_deref().unwrap_or(n)) else { return f64::NAN };
+        let Some(node) = filter::unwrap(row, &self.spec.name) else { return f64::NAN };
         let mut counts: Vec<u64> = node.buckets.iter().map(|t| t.doc_count).collect();
         counts.push(node.sum_other_doc_count.unwrap_or(0));
         bits(&mut counts)

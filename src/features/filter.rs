@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{EventBatch, FieldKind, Fields, Filter};
+use crate::model::{AggNode, AggRow, EventBatch, FieldKind, Fields, Filter};
 
 /// The condition as a query.
 pub fn query(filter: &Filter) -> Value {
@@ -31,6 +31,26 @@ pub fn request(filter: &Filter, fields: &mut Fields) {
     for (name, is_number) in filter.fields() {
         fields.request(name, if is_number { FieldKind::Number } else { FieldKind::Keyword });
     }
+}
+
+/// Asks for the fields of an optional condition.
+pub fn request_any(filter: Option<&Filter>, fields: &mut Fields) {
+    if let Some(f) = filter {
+        request(f, fields);
+    }
+}
+
+/// An aggregation under an optional condition: where there is one, the inner aggregation is named `v`.
+pub fn wrap(filter: Option<&Filter>, inner: Value) -> Value {
+    match filter {
+        Some(f) => json!({ "filter": query(f), "aggs": { "v": inner } }),
+        None => inner,
+    }
+}
+
+/// The answer of an aggregation made by [`wrap`], by its name.
+pub fn unwrap<'a>(row: &'a AggRow, name: &str) -> Option<&'a AggNode> {
+    row.nodes.get(name).map(|n| n.v.as_deref().unwrap_or(n))
 }
 
 /// A condition bound to the columns of a batch.

@@ -64,9 +64,7 @@ impl Feature for Metric {
 
     fn request(&self, fields: &mut Fields) {
         fields.request(&self.field, FieldKind::Number);
-        if let Some(f) = &self.spec.filter {
-            filter::request(f, fields);
-        }
+        filter::request_any(self.spec.filter.as_ref(), fields);
     }
 
     fn aggregations(&self) -> Option<Map<String, Value>> {
@@ -77,17 +75,12 @@ impl Feature for Metric {
             Kind::Max => "max",
         };
         let inner = json!({ name: { "field": self.field } });
-        let agg = match &self.spec.filter {
-            Some(f) => json!({ "filter": filter::query(f), "aggs": { "v": inner } }),
-            None => inner,
-        };
+        let agg = filter::wrap(self.spec.filter.as_ref(), inner);
         Some(Map::from_iter([(self.spec.name.clone(), agg)]))
     }
 
     fn read(&self, row: &AggRow, _start_ms: i64, _span_ms: i64) -> f64 {
-        let node = row.nodes.get(&self.spec.name);
-        let value = node.and_then(|n| n.v.as_ref().map_or(n.value, |v| v.value));
-        value.unwrap_or_else(|| self.empty())
+        filter::unwrap(row, &self.spec.name).and_then(|n| n.value).unwrap_or_else(|| self.empty())
     }
 
     fn accumulator(&self, fields: &Fields) -> Box<dyn Accumulator> {

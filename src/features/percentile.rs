@@ -37,22 +37,17 @@ impl Feature for Percentile {
 
     fn request(&self, fields: &mut Fields) {
         fields.request(&self.field, FieldKind::Number);
-        if let Some(f) = &self.spec.filter {
-            filter::request(f, fields);
-        }
+        filter::request_any(self.spec.filter.as_ref(), fields);
     }
 
     fn aggregations(&self) -> Option<Map<String, Value>> {
         let inner = json!({ "percentiles": { "field": self.field, "percents": [self.percent], "keyed": false } });
-        let agg = match &self.spec.filter {
-            Some(f) => json!({ "filter": filter::query(f), "aggs": { "v": inner } }),
-            None => inner,
-        };
+        let agg = filter::wrap(self.spec.filter.as_ref(), inner);
         Some(Map::from_iter([(self.spec.name.clone(), agg)]))
     }
 
     fn read(&self, row: &AggRow, _start_ms: i64, _span_ms: i64) -> f64 {
-        let node = row.nodes.get(&self.spec.name).map(|n| n.v.as_deref().unwrap_or(n));
+        let node = filter::unwrap(row, &self.spec.name);
         node.and_then(|n| n.values.first()).and_then(|p| p.value).unwrap_or(f64::NAN)
     }
 

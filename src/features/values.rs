@@ -46,23 +46,18 @@ impl Values {
     /// Asks for the fields that it reads.
     pub fn request(&self, fields: &mut Fields) {
         fields.request(&self.field, FieldKind::Keyword);
-        if let Some(f) = &self.spec.filter {
-            filter::request(f, fields);
-        }
+        filter::request_any(self.spec.filter.as_ref(), fields);
     }
 
     /// The terms aggregation that answers it.
     pub fn aggregation(&self) -> Value {
         let terms = json!({ "terms": { "field": self.field, "size": self.limit } });
-        match &self.spec.filter {
-            Some(f) => json!({ "filter": filter::query(f), "aggs": { "v": terms } }),
-            None => terms,
-        }
+        filter::wrap(self.spec.filter.as_ref(), terms)
     }
 
     /// Values of a row of an aggregation page, and how many occurrences are beyond the limit.
     pub fn read(&self, row: &AggRow) -> (Vec<(String, u64)>, u64) {
-        let node = row.nodes.get(&self.spec.name).map(|n| n.v.as_deref().unwrap_or(n));
+        let node = filter::unwrap(row, &self.spec.name);
         node.map_or((Vec::new(), 0), |n| (n.buckets.iter().map(|t| (t.text(), t.doc_count)).collect(), n.sum_other_doc_count.unwrap_or(0)))
     }
 
