@@ -9,9 +9,13 @@
 //! Each becomes a surprise on the job's own past ([`Excess`]). A slow scan is moderately unusual in many of them and a busy
 //! client in one, so the surprises are added; they depend on each other, so the sum is calibrated once more.
 //!
+//! While there is less history than one bucket holds, a bucket is judged among its own rows: they are learned on trial, what
+//! stands out is left out, and the rest is what every row is held against. Else everything would be rare on the first day.
+//!
 //! Shares count rows (entity and bucket), not documents: one crawler with ten thousand requests is one voice. Values that
 //! are paths are taken by their first segment: sites have few, and what a scanner tries is in none of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -151,8 +155,10 @@ fn first_segment(text: &str) -> &str {
     rest.find(['/', '?', '#']).and_then(|end| text.get(..=end)).unwrap_or(text)
 }
 
-/// Values of a row under the names that are compared, with counts.
-type RowValues = BTreeMap<u64, u64>;
+/// Values of a row under the names that are compared, in order, with counts.
+type RowValues = Vec<(u64, u64)>;
+/// What is known of a bucket's rows before it is learned: their statistics, and the sum of the surprises of each.
+type Described = (Vec<Vec<f64>>, Vec<f64>);
 
 impl Population {
     /// What each value of a bucket is compared as.
@@ -164,10 +170,16 @@ impl Population {
     }
 
     fn row_values(values: &ValueCounts, aliases: &BTreeMap<u64, u64>, row: usize) -> RowValues {
-        let mut out = RowValues::new();
-        for (hash, count) in values.row(row) {
-            *out.entry(aliases.get(&hash).copied().unwrap_or(hash)).or_default() += count;
+        if aliases.is_empty() {
+            return values.row(row).collect();
         }
+        let mut out: RowValues = values.row(row).map(|(hash, count)| (aliases.get(&hash).copied().unwrap_or(hash), count)).collect();
+        out.sort_unstable();
+        out.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            kept.1 += if is_same { next.1 } else { 0 };
+            is_same
+        });
         out
     }
 
@@ -210,32 +222,117 @@ impl Population {
         statistics.iter().zip(&self.state.tails).map(|(&x, tail)| tail.surprise(x)).collect()
     }
 
-    fn learn_values(&mut self, view: &BucketView<'_>, weights: &[f64]) {
-        let gain = self.state.fade.gain(view.bucket.start_ms);
-        for f in 0..self.values.len() {
-            let used = &self.values[f];
-            let Some(values) = view.bucket.values.get(used.index) else { continue };
-            let aliases = Self::aliases(used, values);
-            let rows: Vec<RowValues> = (0..view.rows()).map(|r| Self::row_values(values, &aliases, r)).collect();
-            let means: Vec<Option<f64>> = rows
-                .iter()
-                .map(|row| {
-                    let n: u64 = row.values().sum();
-                    (n > 0).then(|| row.iter().map(|(&v, &c)| c as f64 * self.rarity(f, v, gain)).sum::<f64>() / n as f64)
-                })
-                .collect();
-            let shares = &mut self.state.shares[f];
-            for ((row, mean), &w) in rows.iter().zip(means).zip(weights).filter(|(_, w)| **w > 0.0) {
-                row.keys().for_each(|&v| *shares.rows.entry(v).or_default() += w * gain);
-                if let Some(m) = mean {
-                    shares.rarity += w * gain * m;
-                    shares.weight += w * gain;
+    fn described(&self, view: &BucketView<'_>) -> Described {
+        let statistics = self.statistics(view, 0..view.rows());
+        let sums = statistics.iter().map(|s| self.surprises(s).iter().sum()).collect();
+        (statistics, sums)
+    }
+
+    fn scores(&self, sums: &[f64]) -> Vec<f64> {
+        sums.iter().map(|&s| self.state.combined.surprise(s)).collect()
+    }
+
+    /// Less history than the bucket has rows.
+    fn is_cold(&self, view: &BucketView<'_>) -> bool {
+        self.state.rows / self.state.fade.gain(view.bucket.start_ms) < SETTLED_ROWS.max(view.rows() as f64)
+    }
+
+    /// What rows are held against: what was learned, with the bucket's own rows on trial while that is too little.
+    fn judge(&self, view: &BucketView<'_>) -> Cow<'_, Self> {
+        if !self.is_cold(view) {
+            return Cow::Borrowed(self);
+        }
+        let mut trial = self.clone();
+        trial.learn_cold(view, &vec![1.0; view.rows()]);
+        Cow::Owned(trial)
+    }
+
+    /// Learns a bucket with these weights while there is little history: all rows on trial first, then without those that
+    /// stand out.
+    fn learn_cold(&mut self, view: &BucketView<'_>, given: &[f64]) {
+        let known = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
+        // Fewer are too few to tell what stands out among them.
+        let kept = if known + view.rows() as f64 <= SETTLED_ROWS {
+            given.to_vec()
+        } else {
+            let mut trial = self.clone();
+            trial.absorb(view, given, None);
+            let (_, sums) = trial.described(view);
+            left_out(given, &trial.scores(&sums))
+        };
+        self.absorb(view, &kept, None);
+    }
+
+    /// Learns a bucket with these weights. `before` is what was known of it before; without, the rarity of its values is
+    /// taken after they were learned.
+    fn absorb(&mut self, view: &BucketView<'_>, kept: &[f64], before: Option<Described>) {
+        let at = view.bucket.start_ms;
+        let elapsed = self.state.last_ms.map_or(1.0, |l| ((at - l) / view.bucket.span_ms.max(1)).max(1) as f64);
+        self.state.last_ms = Some(self.state.last_ms.map_or(at, |l| l.max(at)));
+        self.state.fade.start(at);
+        let gain = self.state.fade.gain(at);
+        let values: Vec<Vec<RowValues>> = self.values.iter().map(|used| Self::all_values(used, view)).collect();
+        if before.is_some() {
+            self.learn_usual(&values, kept, gain);
+            self.learn_shares(&values, kept, gain);
+        } else {
+            self.learn_shares(&values, kept, gain);
+            self.learn_usual(&values, kept, gain);
+        }
+        let (statistics, sums) = match before {
+            Some((statistics, sums)) => (statistics, Some(sums)),
+            None => (self.statistics(view, 0..view.rows()), None),
+        };
+        for (row, &w) in statistics.iter().zip(kept) {
+            row.iter().zip(&mut self.state.tails).for_each(|(&x, tail)| tail.observe(x, w));
+            let numbers = row.iter().skip(2 * self.values.len());
+            numbers.zip(&mut self.state.usual).for_each(|(x, u)| *u = (u.0 + w * gain * x, u.1 + w * gain));
+        }
+        let factor = self.decay.powf(elapsed);
+        self.state.tails.iter_mut().for_each(|t| t.decay_and_fit(factor));
+        let sums = sums.unwrap_or_else(|| statistics.iter().map(|s| self.surprises(s).iter().sum()).collect());
+        sums.iter().zip(kept).for_each(|(&sum, &w)| self.state.combined.observe(sum, w));
+        self.state.combined.decay_and_fit(factor);
+    }
+
+    fn all_values(used: &Used, view: &BucketView<'_>) -> Vec<RowValues> {
+        let Some(values) = view.bucket.values.get(used.index) else { return vec![RowValues::new(); view.rows()] };
+        let aliases = Self::aliases(used, values);
+        (0..view.rows()).map(|r| Self::row_values(values, &aliases, r)).collect()
+    }
+
+    /// Mean rarity of what rows show, per keyword feature.
+    fn learn_usual(&mut self, values: &[Vec<RowValues>], kept: &[f64], gain: f64) {
+        for (f, rows) in values.iter().enumerate() {
+            let (mut rarity, mut weight) = (0.0, 0.0);
+            for (row, &w) in rows.iter().zip(kept).filter(|(_, w)| **w > 0.0) {
+                let n: u64 = row.iter().map(|v| v.1).sum();
+                if n > 0 {
+                    rarity += w * gain * row.iter().map(|&(v, c)| c as f64 * self.rarity(f, v, gain)).sum::<f64>() / n as f64;
+                    weight += w * gain;
                 }
+            }
+            let shares = &mut self.state.shares[f];
+            shares.rarity += rarity;
+            shares.weight += weight;
+        }
+    }
+
+    /// Rows that show each value.
+    fn learn_shares(&mut self, values: &[Vec<RowValues>], kept: &[f64], gain: f64) {
+        for (rows, shares) in values.iter().zip(&mut self.state.shares) {
+            for (row, &w) in rows.iter().zip(kept).filter(|(_, w)| **w > 0.0) {
+                row.iter().for_each(|&(v, _)| *shares.rows.entry(v).or_default() += w * gain);
             }
             shares.trim();
         }
-        self.state.rows += weights.iter().sum::<f64>() * gain;
+        self.state.rows += kept.iter().sum::<f64>() * gain;
     }
+}
+
+/// The weights given, 0 for rows that stand out.
+fn left_out(given: &[f64], scores: &[f64]) -> Vec<f64> {
+    given.iter().zip(scores).map(|(&w, &s)| if w >= 1.0 && s > KEEP_OUT { 0.0 } else { w }).collect()
 }
 
 impl Shares {
@@ -279,8 +376,8 @@ impl Detector for Population {
     }
 
     fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
-        let sum = |s: &Vec<f64>| self.surprises(s).iter().sum::<f64>();
-        self.statistics(view, 0..view.rows()).iter().map(|s| self.state.combined.surprise(sum(s))).collect()
+        let judge = self.judge(view);
+        judge.scores(&judge.described(view).1)
     }
 
     fn is_calibrated(&self) -> bool {
@@ -288,36 +385,49 @@ impl Detector for Population {
     }
 
     fn learn(&mut self, view: &BucketView<'_>, weights: &[f64]) {
-        let at = view.bucket.start_ms;
-        let elapsed = self.state.last_ms.map_or(1.0, |l| ((at - l) / view.bucket.span_ms.max(1)).max(1) as f64);
-        self.state.last_ms = Some(self.state.last_ms.map_or(at, |l| l.max(at)));
-        self.state.fade.start(at);
-        let gain = self.state.fade.gain(at);
-        let settled = self.state.rows / gain >= SETTLED_ROWS;
-        let statistics = self.statistics(view, 0..view.rows());
-        let raw: Vec<f64> = statistics.iter().map(|s| self.surprises(s).iter().sum()).collect();
-        let kept: Vec<f64> = (0..view.rows())
-            .map(|r| {
-                let given = weights.get(r).copied().filter(|w| w.is_finite()).unwrap_or(1.0).max(0.0);
-                if settled && given >= 1.0 && self.state.combined.surprise(raw[r]) > KEEP_OUT { 0.0 } else { given }
-            })
-            .collect();
-        self.learn_values(view, &kept);
-        for (r, row) in statistics.iter().enumerate() {
-            row.iter().zip(&mut self.state.tails).for_each(|(&x, tail)| tail.observe(x, kept[r]));
-            self.state.combined.observe(raw[r], kept[r]);
-            let numbers = row.iter().skip(2 * self.values.len());
-            numbers.zip(&mut self.state.usual).for_each(|(x, u)| *u = (u.0 + kept[r] * gain * x, u.1 + kept[r] * gain));
+        let weight = |r: usize| weights.get(r).copied().filter(|w| w.is_finite()).unwrap_or(1.0).max(0.0);
+        let given: Vec<f64> = (0..view.rows()).map(weight).collect();
+        if self.is_cold(view) {
+            self.learn_cold(view, &given);
+        } else {
+            let before = self.described(view);
+            let kept = left_out(&given, &self.scores(&before.1));
+            self.absorb(view, &kept, Some(before));
         }
-        let factor = self.decay.powf(elapsed);
-        self.state.tails.iter_mut().for_each(|t| t.decay_and_fit(factor));
-        self.state.combined.decay_and_fit(factor);
     }
 
     fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         if row >= view.rows() {
             return Vec::new();
         }
+        let judge = self.judge(view);
+        judge.explain_row(view, row)
+    }
+
+    fn confidence(&self, view: &BucketView<'_>, _row: usize) -> f64 {
+        let rows = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
+        rows / (rows + 200.0)
+    }
+
+    fn forget(&mut self, _slots: &[Slot]) {}
+
+    fn snapshot(&self) -> Vec<u8> {
+        pack(VERSION, &self.state)
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let state: State = unpack(VERSION, bytes)?;
+        if state.shares.len() != self.values.len() || state.tails.len() != self.state.tails.len() {
+            return Err("snapshot was made with other features".into());
+        }
+        self.state = state;
+        Ok(())
+    }
+}
+
+impl Population {
+    /// See [`Detector::explain`], of a detector that has learned what rows are held against.
+    fn explain_row(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         let statistics = self.statistics(view, row..row + 1);
         let Some(mine) = statistics.first() else { return Vec::new() };
         let parts = self.surprises(mine);
@@ -346,28 +456,6 @@ impl Detector for Population {
         out
     }
 
-    fn confidence(&self, view: &BucketView<'_>, _row: usize) -> f64 {
-        let rows = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
-        rows / (rows + 200.0)
-    }
-
-    fn forget(&mut self, _slots: &[Slot]) {}
-
-    fn snapshot(&self) -> Vec<u8> {
-        pack(VERSION, &self.state)
-    }
-
-    fn restore(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let state: State = unpack(VERSION, bytes)?;
-        if state.shares.len() != self.values.len() || state.tails.len() != self.state.tails.len() {
-            return Err("snapshot was made with other features".into());
-        }
-        self.state = state;
-        Ok(())
-    }
-}
-
-impl Population {
     /// Splits the share of a keyword feature over the values of a row, by rarity times count.
     fn explain_values(&self, view: &BucketView<'_>, row: usize, (f, used): (usize, &Used), share: f64, gain: f64) -> Vec<Contributor> {
         let Some(values) = view.bucket.values.get(used.index) else { return Vec::new() };
@@ -451,9 +539,32 @@ mod tests {
             ("reader", &[&[("/blog/page99", 2)], &[("200", 2)]], &[2.0]),
         ]);
         let s = board.score(d.as_ref());
-        assert!(s["scanner"] > 2.0 && s["scanner"] > s["crawler"] + 1.0 && s["reader"] < 1.0, "{s:?}");
+        assert!(s["scanner"] > 2.0 && s["scanner"] > s["crawler"] + 1.0 && s["reader"] < 1.5, "{s:?}");
         let parts = board.explain(d.as_ref(), "scanner");
         assert!(parts.iter().any(|c| c.feature == "paths=/.env" && c.reference == "first seen anywhere"));
+    }
+
+    #[test]
+    fn the_very_first_bucket_is_judged_among_its_own_rows() {
+        let d = detector();
+        let mut board = Board::new(&["paths", "statuses"], 1);
+        let names: Vec<String> = (0..2_000).map(|c| format!("10.0.{}.{}", c / 250, c % 250)).collect();
+        let paths: Vec<String> = (0..2_000).map(|c| format!("/{}/p{}", ["blog", "img", "css", "about", "files"][c % 5], c % 97)).collect();
+        let lists: Vec<Vec<(&str, u64)>> = paths.iter().enumerate().map(|(c, p)| vec![(p.as_str(), 1 + c as u64 % 7)]).collect();
+        let status: &[(&str, u64)] = &[("200", 3)];
+        let both: Vec<[&[(&str, u64)]; 2]> = lists.iter().map(|l| [l.as_slice(), status]).collect();
+        let counts: Vec<[f64; 1]> = (0..2_000).map(|c| [1.0 + (c % 7) as f64]).collect();
+        let mut rows: Vec<crate::detectors::testing::Row<'_>> =
+            (0..2_000).map(|c| (names[c].as_str(), both[c].as_slice(), counts[c].as_slice())).collect();
+        let scan: [&[(&str, u64)]; 2] = [&[("/.env", 1), ("/wp-login.php", 1), ("/admin/x", 1), ("/cgi-bin/a", 1)], &[("404", 4)]];
+        rows.extend([("scanner a", &scan[..], &[4.0][..]), ("scanner b", &scan[..], &[4.0][..])]);
+        board.bucket(&rows);
+        let s = board.score(d.as_ref());
+        let mut order: Vec<(&String, &f64)> = s.iter().collect();
+        order.sort_by(|a, b| b.1.total_cmp(a.1));
+        assert!(order[..2].iter().all(|(name, s)| name.starts_with("scanner") && **s > 3.5), "{:?}", &order[..4]);
+        let loud = s.values().filter(|s| **s > 2.0).count();
+        assert!(loud <= 2 + 2 * 20, "{loud} of 2002 rows are claimed to be rarer than 1 in 100");
     }
 
     #[test]
