@@ -6,3 +6,4 @@ mod keeping;
 mod rim;
 mod security;
 mod setup;
+mod worker;
