@@ -12,11 +12,14 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::flavor::Flavor;
 use crate::cluster::limit::Limits;
 use crate::cluster::timer::RealTimer;
-use crate::config::{ClusterConfig, Config, Login};
+use crate::config::{ClusterConfig, Config, IndicesConfig, Login};
+use crate::model::time::DAY_MS;
 use crate::model::{Job, RunDocument};
 use crate::pipeline::{Options, Pipeline};
 use crate::schedule::clock::Clock;
 use crate::schedule::runner::{Listener, Runner};
+use crate::setup::artefacts::Lifecycle;
+use crate::setup::{install, retention};
 use crate::sinks::anomaly_index::AnomalyIndex;
 use crate::source::index::IndexSource;
 use crate::state::StateStore;
@@ -111,6 +114,25 @@ pub fn runner(
     };
     let pipeline = Pipeline::new(job, Box::new(source), vec![Box::new(sink)], store, options)?;
     Ok(Runner { pipeline, clock, listener: Arc::new(Told(telemetry.clone())), stop })
+}
+
+/// Where no policy of the engine ends the life of our indices the worker does: at once, then once a day, until a stop. A fault
+/// is told and tried again the next day; windows go on meanwhile.
+pub async fn keep_house(connection: Connection, indices: IndicesConfig, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+    if install::lifecycle(&connection.flavor) != Lifecycle::Own {
+        return;
+    }
+    loop {
+        match retention::delete_expired(&connection.cluster, &indices, clock.now_ms()).await {
+            Ok(gone) if gone.is_empty() => {}
+            Ok(gone) => tracing::info!("expired indices were deleted: {}", gone.join(", ")),
+            Err(e) => tracing::warn!("expired indices could not be deleted, next try in a day: {e}"),
+        }
+        tokio::select! {
+            () = clock.sleep_ms(DAY_MS) => {}
+            _ = stop.wait_for(|&s| s) => return,
+        }
+    }
 }
 
 /// Telemetry as a runner's listener.

@@ -121,6 +121,9 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
         Mode::Range { .. } => Purpose::Backfill,
         _ => Purpose::Work,
     };
+    if mode == Mode::Forever && purpose == Purpose::Work {
+        tokio::spawn(app::keep_house(connection.clone(), config.indices.clone(), clock.clone(), stop.clone()));
+    }
     let mut tasks = JoinSet::new();
     for job in jobs {
         let runner = app::runner(config, job, &connection, purpose, clock.clone(), &telemetry, stop.clone());

@@ -4,6 +4,7 @@
 //! To add one: one file, one line in [`CATALOGUE`].
 
 pub mod count_surprise;
+pub mod first_seen;
 pub mod isolation_forest;
 pub mod neighbours;
 mod others;
@@ -83,6 +84,7 @@ pub struct DetectorPart {
 /// Every detector there is.
 pub const CATALOGUE: &[DetectorPart] = &[
     count_surprise::COUNT_SURPRISE,
+    first_seen::FIRST_SEEN,
     isolation_forest::PART,
     neighbours::PART,
     population::POPULATION,
