@@ -9,6 +9,9 @@
 //! Each becomes a surprise on the job's own past ([`Excess`]). A slow scan is moderately unusual in many of them and a busy
 //! client in one, so the surprises are added; they depend on each other, so the sum is calibrated once more.
 //!
+//! What an entity has always shown is no news: of the sum its own mean over past buckets is taken off, shrunk towards nothing
+//! while it is young. A client that alone uses an interface stands out on its first day, and not on every other.
+//!
 //! While there is less history than one bucket holds, a bucket is judged among its own rows: they are learned on trial, what
 //! stands out is left out, and the rest is what every row is held against. Else everything would be rare on the first day.
 //!
@@ -39,8 +42,15 @@ pub const POPULATION: DetectorPart = DetectorPart {
 const VERSION: u8 = 1;
 /// Documents of average rarity that every row is granted: `k` above.
 const SHRINK: f64 = 2.0;
-/// Rows above this surprise are not learned (until they last: the pipeline then asks for it with a weight below 1).
+/// What rows above this surprise show does not become known (until they last: the pipeline then asks for it with a weight
+/// below 1).
 const KEEP_OUT: f64 = 3.0;
+/// Weight that such rows keep in the tails: without any, a first guess that is too narrow would never be put right.
+const LEAST_WEIGHT: f64 = 0.1;
+/// Buckets of an entity's own that weigh as much as having none: `n / (n + k)` of its mean is its habit.
+const HABIT_BUCKETS: f64 = 2.0;
+/// A bucket weighs at most as much as this many usual ones: thousands of bots of one hour are no new population.
+const MAX_BUCKETS: f64 = 2.0;
 /// Rows before anything is kept out.
 const SETTLED_ROWS: f64 = 300.0;
 /// Field whose values are taken as paths when the options name none.
@@ -89,6 +99,10 @@ struct State {
     tails: Vec<Excess>,
     usual: Vec<(f64, f64)>,
     combined: Excess,
+    /// By slot: weight of past buckets, and weighted sum of their sums of surprises.
+    habits: Vec<(f64, f64)>,
+    /// Weight and weighted sum of rows per bucket.
+    volume: (f64, f64),
     last_ms: Option<i64>,
 }
 
@@ -142,6 +156,8 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
             tails: vec![Excess::new(BIN, MAX_STATISTIC, 1.0); statistics],
             usual: vec![(0.0, 0.0); numbers.len()],
             combined: Excess::new(0.05, 200.0, statistics as f64 / 2.0),
+            habits: Vec::new(),
+            volume: (0.0, 0.0),
             last_ms: None,
         },
         values,
@@ -228,8 +244,29 @@ impl Population {
         (statistics, sums)
     }
 
-    fn scores(&self, sums: &[f64]) -> Vec<f64> {
-        sums.iter().map(|&s| self.state.combined.surprise(s)).collect()
+    /// The part of a row's sum that its entity has always shown.
+    fn habit(&self, view: &BucketView<'_>, row: usize, gain: f64) -> f64 {
+        let (weight, sum) = view.slot(row).and_then(|s| self.state.habits.get(s)).copied().unwrap_or_default();
+        if weight > 0.0 { sum / (weight + HABIT_BUCKETS * gain) } else { 0.0 }
+    }
+
+    /// What is left of the sums of a bucket's rows without the habits of their entities.
+    fn news(&self, view: &BucketView<'_>, sums: &[f64]) -> Vec<f64> {
+        let gain = self.state.fade.gain(view.bucket.start_ms);
+        sums.iter().enumerate().map(|(row, sum)| (sum - self.habit(view, row, gain)).max(0.0)).collect()
+    }
+
+    fn scores(&self, view: &BucketView<'_>, sums: &[f64]) -> Vec<f64> {
+        self.news(view, sums).into_iter().map(|s| self.state.combined.surprise(s)).collect()
+    }
+
+    /// Weight of the rows of a bucket: 1, less where it has far more of them than usual.
+    fn share(&self, view: &BucketView<'_>) -> f64 {
+        let (weight, rows) = self.state.volume;
+        if self.is_cold(view) || weight <= 0.0 || view.rows() == 0 {
+            return 1.0;
+        }
+        (MAX_BUCKETS * rows / weight / view.rows() as f64).min(1.0)
     }
 
     /// Less history than the bucket has rows.
@@ -256,21 +293,23 @@ impl Population {
             given.to_vec()
         } else {
             let mut trial = self.clone();
-            trial.absorb(view, given, None);
+            trial.absorb(view, given, given, None);
             let (_, sums) = trial.described(view);
-            left_out(given, &trial.scores(&sums))
+            left_out(given, 1.0, &trial.scores(view, &sums))
         };
-        self.absorb(view, &kept, None);
+        self.absorb(view, given, &kept, None);
     }
 
-    /// Learns a bucket with these weights. `before` is what was known of it before; without, the rarity of its values is
+    /// Learns a bucket: values with the weights `kept`, tails with these or a tenth of those `given`. `before` is what was known of it before; without, the rarity of its values is
     /// taken after they were learned.
-    fn absorb(&mut self, view: &BucketView<'_>, kept: &[f64], before: Option<Described>) {
+    fn absorb(&mut self, view: &BucketView<'_>, given: &[f64], kept: &[f64], before: Option<Described>) {
         let at = view.bucket.start_ms;
         let elapsed = self.state.last_ms.map_or(1.0, |l| ((at - l) / view.bucket.span_ms.max(1)).max(1) as f64);
         self.state.last_ms = Some(self.state.last_ms.map_or(at, |l| l.max(at)));
         self.state.fade.start(at);
         let gain = self.state.fade.gain(at);
+        let rows = kept.len() as f64 * given.iter().copied().fold(0.0, f64::max).min(1.0);
+        self.state.volume = (self.state.volume.0 + gain, self.state.volume.1 + gain * rows);
         let values: Vec<Vec<RowValues>> = self.values.iter().map(|used| Self::all_values(used, view)).collect();
         if before.is_some() {
             self.learn_usual(&values, kept, gain);
@@ -283,7 +322,8 @@ impl Population {
             Some((statistics, sums)) => (statistics, Some(sums)),
             None => (self.statistics(view, 0..view.rows()), None),
         };
-        for (row, &w) in statistics.iter().zip(kept) {
+        let tailed: Vec<f64> = kept.iter().zip(given).map(|(&k, &g)| k.max(LEAST_WEIGHT * g)).collect();
+        for (row, &w) in statistics.iter().zip(&tailed) {
             row.iter().zip(&mut self.state.tails).for_each(|(&x, tail)| tail.observe(x, w));
             let numbers = row.iter().skip(2 * self.values.len());
             numbers.zip(&mut self.state.usual).for_each(|(x, u)| *u = (u.0 + w * gain * x, u.1 + w * gain));
@@ -291,14 +331,26 @@ impl Population {
         let factor = self.decay.powf(elapsed);
         self.state.tails.iter_mut().for_each(|t| t.decay_and_fit(factor));
         let sums = sums.unwrap_or_else(|| statistics.iter().map(|s| self.surprises(s).iter().sum()).collect());
-        sums.iter().zip(kept).for_each(|(&sum, &w)| self.state.combined.observe(sum, w));
+        self.news(view, &sums).into_iter().zip(&tailed).for_each(|(news, &w)| self.state.combined.observe(news, w));
         self.state.combined.decay_and_fit(factor);
+        self.learn_habits(view, &sums, &tailed, gain);
     }
 
     fn all_values(used: &Used, view: &BucketView<'_>) -> Vec<RowValues> {
         let Some(values) = view.bucket.values.get(used.index) else { return vec![RowValues::new(); view.rows()] };
         let aliases = Self::aliases(used, values);
         (0..view.rows()).map(|r| Self::row_values(values, &aliases, r)).collect()
+    }
+
+    fn learn_habits(&mut self, view: &BucketView<'_>, sums: &[f64], kept: &[f64], gain: f64) {
+        for (row, (&sum, &w)) in sums.iter().zip(kept).enumerate() {
+            let Some(slot) = view.slot(row) else { continue };
+            if self.state.habits.len() <= slot {
+                self.state.habits.resize(slot + 1, (0.0, 0.0));
+            }
+            let habit = &mut self.state.habits[slot];
+            *habit = (habit.0 + w * gain, habit.1 + w * gain * sum);
+        }
     }
 
     /// Mean rarity of what rows show, per keyword feature.
@@ -330,9 +382,9 @@ impl Population {
     }
 }
 
-/// The weights given, 0 for rows that stand out.
-fn left_out(given: &[f64], scores: &[f64]) -> Vec<f64> {
-    given.iter().zip(scores).map(|(&w, &s)| if w >= 1.0 && s > KEEP_OUT { 0.0 } else { w }).collect()
+/// The weights given, 0 for rows of full weight that stand out.
+fn left_out(given: &[f64], full: f64, scores: &[f64]) -> Vec<f64> {
+    given.iter().zip(scores).map(|(&w, &s)| if w >= full && s > KEEP_OUT { 0.0 } else { w }).collect()
 }
 
 impl Shares {
@@ -377,7 +429,7 @@ impl Detector for Population {
 
     fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
         let judge = self.judge(view);
-        judge.scores(&judge.described(view).1)
+        judge.scores(view, &judge.described(view).1)
     }
 
     fn is_calibrated(&self) -> bool {
@@ -386,13 +438,14 @@ impl Detector for Population {
 
     fn learn(&mut self, view: &BucketView<'_>, weights: &[f64]) {
         let weight = |r: usize| weights.get(r).copied().filter(|w| w.is_finite()).unwrap_or(1.0).max(0.0);
-        let given: Vec<f64> = (0..view.rows()).map(weight).collect();
+        let share = self.share(view);
+        let given: Vec<f64> = (0..view.rows()).map(|r| weight(r) * share).collect();
         if self.is_cold(view) {
             self.learn_cold(view, &given);
         } else {
             let before = self.described(view);
-            let kept = left_out(&given, &self.scores(&before.1));
-            self.absorb(view, &kept, Some(before));
+            let kept = left_out(&given, share, &self.scores(view, &before.1));
+            self.absorb(view, &given, &kept, Some(before));
         }
     }
 
@@ -409,7 +462,13 @@ impl Detector for Population {
         rows / (rows + 200.0)
     }
 
-    fn forget(&mut self, _slots: &[Slot]) {}
+    fn forget(&mut self, slots: &[Slot]) {
+        for &s in slots {
+            if let Some(habit) = self.state.habits.get_mut(s as usize) {
+                *habit = (0.0, 0.0);
+            }
+        }
+    }
 
     fn snapshot(&self) -> Vec<u8> {
         pack(VERSION, &self.state)
@@ -432,8 +491,9 @@ impl Population {
         let Some(mine) = statistics.first() else { return Vec::new() };
         let parts = self.surprises(mine);
         let raw: f64 = parts.iter().sum();
-        let scale = if raw > 0.0 { self.state.combined.surprise(raw) / raw } else { 0.0 };
         let gain = self.state.fade.gain(view.bucket.start_ms);
+        let news = (raw - self.habit(view, row, gain)).max(0.0);
+        let scale = if raw > 0.0 { self.state.combined.surprise(news) / raw } else { 0.0 };
         let mut out = Vec::new();
         for (f, used) in self.values.iter().enumerate() {
             let share = parts.iter().skip(2 * f).take(2).sum::<f64>() * scale;
@@ -539,7 +599,7 @@ mod tests {
             ("reader", &[&[("/blog/page99", 2)], &[("200", 2)]], &[2.0]),
         ]);
         let s = board.score(d.as_ref());
-        assert!(s["scanner"] > 2.0 && s["scanner"] > s["crawler"] + 1.0 && s["reader"] < 1.5, "{s:?}");
+        assert!(s["scanner"] > 2.0 && s["scanner"] > s["crawler"] + 1.0 && s["reader"] < 2.0, "{s:?}");
         let parts = board.explain(d.as_ref(), "scanner");
         assert!(parts.iter().any(|c| c.feature == "paths=/.env" && c.reference == "first seen anywhere"));
     }
