@@ -458,7 +458,8 @@ impl Detector for Population {
     }
 
     fn confidence(&self, view: &BucketView<'_>, _row: usize) -> f64 {
-        let rows = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
+        let known = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
+        let rows = if self.is_cold(view) { known + view.rows() as f64 } else { known };
         rows / (rows + 200.0)
     }
 
