@@ -59,7 +59,13 @@ impl PageSize {
     /// Tells what a page held.
     fn saw(&self, rows: u64, inner_buckets: u64) {
         if let Some(inner) = (inner_buckets * 100).checked_div(rows) {
-            self.inner_per_row.store(u32::try_from(inner).unwrap_or(u32::MAX / 4).max(1), Ordering::Relaxed);
+            let inner = u32::try_from(inner).unwrap_or(u32::MAX / 4);
+            self.inner_per_row.store(inner.max(1), Ordering::Relaxed);
+            // Where terms stand behind a row a page was refused for what its rows held; the next ones may hold less.
+            if inner > 0 {
+                let grown = self.ceiling.load(Ordering::Relaxed).saturating_mul(2).min(self.max_buckets);
+                self.ceiling.store(grown, Ordering::Relaxed);
+            }
         }
     }
 
@@ -232,6 +238,10 @@ mod tests {
         p.saw(1000, 1000);
         assert_eq!(p.next(1), 6_553_500 / 225);
         assert_eq!(p.next(0), 65_535);
+        assert!(p.halve(5_000));
+        assert_eq!(p.next(1), 2_500);
+        p.saw(2_500, 2_500);
+        assert_eq!(p.next(1), 5_000);
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! Shares count rows (entity and bucket), not documents: one crawler with ten thousand requests is one voice. Values that
 //! are paths are taken by their first segment: sites have few, and what a scanner tries is in none of them.
 
-use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,8 @@ struct Population {
     numbers: Vec<(usize, String)>,
     decay: f64,
     state: State,
+    /// The last one that rows of a cold bucket were held against, with the bucket's start: made once per bucket, not per row.
+    trial: RefCell<Option<(i64, Box<Population>)>>,
 }
 
 fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
@@ -162,6 +164,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
         },
         values,
         numbers,
+        trial: RefCell::default(),
     }))
 }
 
@@ -275,13 +278,22 @@ impl Population {
     }
 
     /// What rows are held against: what was learned, with the bucket's own rows on trial while that is too little.
-    fn judge(&self, view: &BucketView<'_>) -> Cow<'_, Self> {
+    fn judged<T>(&self, view: &BucketView<'_>, f: impl FnOnce(&Self) -> T) -> T {
         if !self.is_cold(view) {
-            return Cow::Borrowed(self);
+            return f(self);
         }
-        let mut trial = self.clone();
-        trial.learn_cold(view, &vec![1.0; view.rows()]);
-        Cow::Owned(trial)
+        let at = view.bucket.start_ms;
+        let trial = match self.trial.take() {
+            Some((start, trial)) if start == at => trial,
+            _ => {
+                let mut trial = Box::new(self.clone());
+                trial.learn_cold(view, &vec![1.0; view.rows()]);
+                trial
+            }
+        };
+        let out = f(&trial);
+        self.trial.replace(Some((at, trial)));
+        out
     }
 
     /// Learns a bucket with these weights while there is little history: all rows on trial first, then without those that
@@ -428,8 +440,9 @@ impl Detector for Population {
     }
 
     fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
-        let judge = self.judge(view);
-        judge.scores(view, &judge.described(view).1)
+        // Scoring begins a bucket: what stands here may be of another one with the same start.
+        self.trial.replace(None);
+        self.judged(view, |judge| judge.scores(view, &judge.described(view).1))
     }
 
     fn is_calibrated(&self) -> bool {
@@ -438,6 +451,7 @@ impl Detector for Population {
 
     fn learn(&mut self, view: &BucketView<'_>, weights: &[f64]) {
         let weight = |r: usize| weights.get(r).copied().filter(|w| w.is_finite()).unwrap_or(1.0).max(0.0);
+        self.trial.replace(None);
         let share = self.share(view);
         let given: Vec<f64> = (0..view.rows()).map(|r| weight(r) * share).collect();
         if self.is_cold(view) {
@@ -453,8 +467,7 @@ impl Detector for Population {
         if row >= view.rows() {
             return Vec::new();
         }
-        let judge = self.judge(view);
-        judge.explain_row(view, row)
+        self.judged(view, |judge| judge.explain_row(view, row))
     }
 
     fn confidence(&self, view: &BucketView<'_>, _row: usize) -> f64 {
