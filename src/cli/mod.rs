@@ -1,5 +1,6 @@
 //! The command line: one file per command. Exit codes are in `exit`.
 
+pub mod backtest;
 pub mod check;
 pub mod connect;
 pub mod dashboards;
@@ -38,6 +39,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Find anomalies in files: access logs, JSON lines, CSV.
     Scan(scan::Args),
+    /// Hold what a configuration would have reported against labels or verdicts, or beside a second configuration.
+    Backtest(backtest::Args),
     /// Install templates, policies and indices in the cluster; running it again changes nothing.
     Setup(setup::Args),
     /// Check configuration, connection, privileges, and the fields of each job.
@@ -62,6 +65,7 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Run(args)) => run::run(&args, cli.json),
         Some(Command::Demo(args)) => demo::run(&args, cli.json),
         Some(Command::Scan(args)) => scan::run(&args, cli.json),
+        Some(Command::Backtest(args)) => backtest::run(&args, cli.json),
         Some(Command::Setup(args)) => setup::run(&args, cli.json),
         Some(Command::Check(args)) => check::run(&args, cli.json),
         Some(Command::Export(args)) => export::run(&args, cli.json),

@@ -30,7 +30,7 @@ use taps::{PageTap, Taps};
 const MAX_SHOWN: usize = 5_000;
 
 /// Arguments of `scan`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Files, folders, or - for standard input; plain, gzip or zstd.
     #[arg(required = true, value_name = "FILE")]
@@ -142,6 +142,21 @@ pub fn run(args: &Args, json: bool) -> Exit {
     }
 }
 
+/// Runs the windows of log files past somebody who listens, and writes nothing. What went wrong and did not end it is
+/// returned; else why it ended.
+pub fn judge(args: &Args, listener: Box<dyn crate::pipeline::Tap>) -> Result<Vec<String>, (Exit, String)> {
+    if matches!(args.preset.as_str(), "series" | "table") {
+        return Err((
+            Exit::BadConfig,
+            format!("preset `{}` has no windows of events; `scan --scores FILE` gives a score for every row of it", args.preset),
+        ));
+    }
+    let shown = Shown { sink: MemorySink::new(0), pages: Mutex::default() };
+    let outcome = windows(args, &shown, None, Some(listener)).map_err(|stop| (stop.exit, stop.message))?;
+    let counted = outcome.total.problems.iter().map(|p| format!("{} x {}", p.count, p.kind.replace('_', " ")));
+    Ok(outcome.failures.iter().map(|f| f.message.clone()).chain(counted).collect())
+}
+
 fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
     let judge = match &args.scores {
         Some(path) => Some(Judge::new(create(path)?, &args.preset)),
@@ -153,14 +168,14 @@ fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
     let outcome = match args.preset.as_str() {
         "series" => series::scan(args, shown, judge.as_ref()),
         "table" => rows::scan(args, shown, judge.as_ref()),
-        _ => windows(args, shown, judge.as_ref()),
+        _ => windows(args, shown, judge.as_ref(), None),
     }?;
     judge.map_or(Ok(()), Judge::finish).map_err(Stop::failure)?;
     Ok(outcome)
 }
 
 /// Events of log files, window by window.
-fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome, Stop> {
+fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>, listener: Option<Box<dyn crate::pipeline::Tap>>) -> Result<Outcome, Stop> {
     let job = Arc::new(job::resolve(args).map_err(Stop::config)?);
     let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
     let feed = Feed::open(&args.inputs, std::slice::from_ref(&job), read_options(args)?)?;
@@ -168,6 +183,7 @@ fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome,
     let feed = Arc::new(Mutex::new(feed));
     let source = Box::new(FileSource::new(feed.clone(), 0));
     let mut pipeline = pipeline(job.clone(), source, args, options, shown, judge)?;
+    pipeline.tap = listener.or(pipeline.tap);
     if let Some(judge) = judge {
         judge.next_table(&scores::file_label(&args.inputs));
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::model::Window;
 use crate::model::time::DAY_MS;
 
 /// One judged row.
@@ -57,27 +58,67 @@ pub struct Figures {
     pub minutes_to_detect: f64,
 }
 
-/// Labels that lie outside the judged time, wholly or by unknown entity: reported, not counted as missed.
-pub fn outside(rows: &[Judged], labels: &[Label]) -> usize {
-    let (from, to) = extent(rows);
-    labels.iter().filter(|l| l.end_ms <= from || l.start_ms >= to || l.end_ms <= l.start_ms).count()
+/// Labels that lie outside the judged time, or end before they begin: reported, not counted as missed.
+pub fn outside(judged: Window, labels: &[Label]) -> usize {
+    labels.iter().filter(|l| !is_inside(judged, l)).count()
 }
 
-fn extent(rows: &[Judged]) -> (i64, i64) {
-    let from = rows.iter().map(|r| r.start_ms).min().unwrap_or(0);
-    let to = rows.iter().map(|r| r.start_ms.saturating_add(r.span_ms)).max().unwrap_or(0);
-    (from, to)
+fn is_inside(judged: Window, l: &Label) -> bool {
+    l.end_ms > judged.start_ms && l.start_ms < judged.end_ms && l.end_ms > l.start_ms
 }
 
 /// One run of rows of one entity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Alarm {
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Run {
     start_ms: i64,
     end_ms: i64,
     first_end_ms: i64,
+    score: f64,
 }
 
-fn alarms(rows: &[Judged], threshold: f64, quiet_ms: i64) -> BTreeMap<&str, Vec<Alarm>> {
+/// An alarm: rows of one entity that follow each other.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Alarm {
+    /// Entity key.
+    pub entity: String,
+    /// Start of its first bucket, milliseconds of the epoch.
+    pub start_ms: i64,
+    /// End of its last bucket.
+    pub end_ms: i64,
+    /// Largest score.
+    pub score: f64,
+}
+
+impl Alarm {
+    /// True when it is about a labelled event.
+    pub fn is_of(&self, label: &Label) -> bool {
+        (label.entity.is_empty() || label.entity == self.entity) && self.start_ms < label.end_ms && self.end_ms > label.start_ms
+    }
+
+    /// True when both say the same of the same time.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.entity == other.entity && self.start_ms < other.end_ms && self.end_ms > other.start_ms
+    }
+}
+
+/// The alarms that rows from a threshold on make, strongest first.
+pub fn alarms_of(rows: &[Judged], threshold: f64, quiet_ms: i64) -> Vec<Alarm> {
+    let by_entity = alarms(rows, threshold, quiet_ms).into_iter();
+    let mut all: Vec<Alarm> = by_entity
+        .flat_map(|(entity, runs)| {
+            runs.into_iter().map(|r| Alarm { entity: entity.to_owned(), start_ms: r.start_ms, end_ms: r.end_ms, score: r.score })
+        })
+        .collect();
+    all.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (a.start_ms, &a.entity).cmp(&(b.start_ms, &b.entity))));
+    all
+}
+
+/// Labelled events inside the judged time that no alarm is about.
+pub fn missed<'a>(alarms: &[Alarm], judged: Window, labels: &'a [Label]) -> Vec<&'a Label> {
+    labels.iter().filter(|l| is_inside(judged, l) && !alarms.iter().any(|a| a.is_of(l))).collect()
+}
+
+fn alarms(rows: &[Judged], threshold: f64, quiet_ms: i64) -> BTreeMap<&str, Vec<Run>> {
     let mut by_entity: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
     for r in rows.iter().filter(|r| r.score >= threshold) {
         by_entity.entry(&r.entity).or_default().push(r);
@@ -86,12 +127,15 @@ fn alarms(rows: &[Judged], threshold: f64, quiet_ms: i64) -> BTreeMap<&str, Vec<
         .into_iter()
         .map(|(entity, mut rows)| {
             rows.sort_by_key(|r| r.start_ms);
-            let mut runs: Vec<Alarm> = Vec::new();
+            let mut runs: Vec<Run> = Vec::new();
             for r in rows {
                 let end_ms = r.start_ms.saturating_add(r.span_ms);
                 match runs.last_mut() {
-                    Some(last) if r.start_ms <= last.end_ms.saturating_add(quiet_ms) => last.end_ms = last.end_ms.max(end_ms),
-                    _ => runs.push(Alarm { start_ms: r.start_ms, end_ms, first_end_ms: end_ms }),
+                    Some(last) if r.start_ms <= last.end_ms.saturating_add(quiet_ms) => {
+                        last.end_ms = last.end_ms.max(end_ms);
+                        last.score = last.score.max(r.score);
+                    }
+                    _ => runs.push(Run { start_ms: r.start_ms, end_ms, first_end_ms: end_ms, score: r.score }),
                 }
             }
             (entity, runs)
@@ -99,16 +143,15 @@ fn alarms(rows: &[Judged], threshold: f64, quiet_ms: i64) -> BTreeMap<&str, Vec<
         .collect()
 }
 
-/// Figures at each threshold; rows of one entity within `quiet_ms` of each other are one alarm.
-pub fn evaluate(rows: &[Judged], labels: &[Label], thresholds: &[f64], quiet_ms: i64) -> Vec<Figures> {
-    let (from, to) = extent(rows);
-    let inside: Vec<&Label> = labels.iter().filter(|l| l.end_ms > from && l.start_ms < to && l.end_ms > l.start_ms).collect();
-    let days = ((to - from) as f64 / DAY_MS as f64).max(f64::MIN_POSITIVE);
+/// Figures at each threshold over the judged time; rows of one entity within `quiet_ms` of each other are one alarm.
+pub fn evaluate(rows: &[Judged], judged: Window, labels: &[Label], thresholds: &[f64], quiet_ms: i64) -> Vec<Figures> {
+    let inside: Vec<&Label> = labels.iter().filter(|l| is_inside(judged, l)).collect();
+    let days = (judged.len_ms() as f64 / DAY_MS as f64).max(f64::MIN_POSITIVE);
     thresholds.iter().map(|&t| figures(&alarms(rows, t, quiet_ms), &inside, t, days)).collect()
 }
 
-fn figures(alarms: &BTreeMap<&str, Vec<Alarm>>, labels: &[&Label], threshold: f64, days: f64) -> Figures {
-    let touches = |a: &Alarm, l: &Label| a.start_ms < l.end_ms && a.end_ms > l.start_ms;
+fn figures(alarms: &BTreeMap<&str, Vec<Run>>, labels: &[&Label], threshold: f64, days: f64) -> Figures {
+    let touches = |a: &Run, l: &Label| a.start_ms < l.end_ms && a.end_ms > l.start_ms;
     let about = |entity: &str, l: &Label| l.entity.is_empty() || l.entity == entity;
     let (mut count, mut true_alarms) = (0, 0);
     let mut delays: BTreeMap<usize, f64> = BTreeMap::new();
@@ -158,16 +201,22 @@ mod tests {
         let mut rows: Vec<Judged> = (0..1_440).map(|i| row("a", i, 1.0)).collect();
         rows.extend([row("b", 100, 80.0), row("b", 101, 90.0), row("b", 500, 60.0), row("c", 10, 95.0)]);
         let labels = [label("b", 99, 103), label("c", 700, 710), label("a", 5_000, 5_001)];
-        let f = evaluate(&rows, &labels, &[50.0, 85.0], 0);
+        let day = Window::new(0, DAY_MS);
+        let f = evaluate(&rows, day, &labels, &[50.0, 85.0], 0);
         assert_eq!((f[0].alarms, f[0].true_alarms, f[0].found, f[0].events), (3, 1, 1, 2));
         assert_eq!((f[0].recall, f[0].alarms_per_day, f[0].minutes_to_detect), (0.5, 3.0, 2.0));
         assert_eq!((f[1].alarms, f[1].precision), (2, 0.5));
-        assert_eq!(outside(&rows, &labels), 1);
+        assert_eq!(outside(day, &labels), 1);
+        let alarms = alarms_of(&rows, 50.0, 0);
+        let what: Vec<_> = alarms.iter().map(|a| (a.entity.as_str(), a.start_ms / 60_000, a.end_ms / 60_000, a.score)).collect();
+        assert_eq!(what, [("c", 10, 11, 95.0), ("b", 100, 102, 90.0), ("b", 500, 501, 60.0)]);
+        assert_eq!(missed(&alarms, day, &labels), [&labels[1]]);
+        assert!(alarms[1].is_like(&alarms[1]) && !alarms[1].is_like(&alarms[2]));
     }
 
     #[test]
     fn nothing_to_count_is_no_number() {
-        let f = evaluate(&[], &[], &[50.0], 0);
+        let f = evaluate(&[], Window::new(0, 0), &[], &[50.0], 0);
         assert!(f[0].precision.is_nan() && f[0].recall.is_nan() && f[0].minutes_to_detect.is_nan());
         assert_eq!(f[0].alarms, 0);
     }

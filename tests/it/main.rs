@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one file per topic.
 
+mod backtest;
 mod check;
 mod cluster;
 mod config;

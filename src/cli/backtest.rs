@@ -1,0 +1,207 @@
+//! `elkhound backtest`: what a configuration would have reported of a past range or of files, held against labels or verdicts,
+//! and beside a second configuration. It is the pipeline of `run` and `scan`; nothing is written.
+
+mod labels;
+mod output;
+mod play;
+
+use std::path::PathBuf;
+
+use super::connect::ConfigFile;
+use super::exit::Exit;
+use crate::model::Window;
+use crate::score::evaluate::{Alarm, Figures, Judged, Label, alarms_of, evaluate, missed, outside};
+
+/// Thresholds that are tried beside the job's own rule.
+const THRESHOLDS: [f64; 7] = [25.0, 35.0, 45.0, 50.0, 60.0, 75.0, 90.0];
+/// Alarms and events that are listed at most; the figures count all.
+const MAX_LISTED: usize = 1_000;
+
+/// Arguments of `backtest`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Files, folders or - (as for `scan`); without any, a job of the configuration over its own indices.
+    #[arg(value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
+    /// Ready-made job to run over files.
+    #[arg(long, default_value = "web_access", requires = "inputs")]
+    pub preset: String,
+    /// Width of a bucket of files, such as 5m or 1h.
+    #[arg(long, value_name = "SPAN", requires = "inputs")]
+    pub bucket_span: Option<humantime::Duration>,
+    /// Files: learn from buckets that end at or before this time and judge only later ones.
+    #[arg(long, value_name = "TIME", requires = "inputs")]
+    pub train_until: Option<String>,
+    /// Files: field of the job = name in the file; may be repeated.
+    #[arg(long, value_name = "FIELD=NAME", requires = "inputs")]
+    pub map: Vec<String>,
+    /// Files: field whose values are the entities; may be repeated.
+    #[arg(long, value_name = "FIELD", requires = "inputs")]
+    pub entity: Vec<String>,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Job of the configuration.
+    #[arg(long, value_name = "ID", conflicts_with = "inputs")]
+    pub job: Option<String>,
+    /// Judge from this time on (what lies before is learned, as far as the job looks back).
+    #[arg(long, value_name = "TIME", requires = "to", conflicts_with = "inputs")]
+    pub from: Option<String>,
+    /// Up to this time, outside.
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub to: Option<String>,
+    /// Labelled events: CSV with the columns entity, start, end; an empty entity means any.
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "verdicts")]
+    pub labels: Option<PathBuf>,
+    /// Take the anomalies that people confirmed (verdict `true_positive`) as labelled events.
+    #[arg(long, conflicts_with = "inputs")]
+    pub verdicts: bool,
+    /// Second configuration file to compare with (same job).
+    #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
+    pub against: Option<PathBuf>,
+    /// Second preset to compare with.
+    #[arg(long, value_name = "PRESET", requires = "inputs")]
+    pub against_preset: Option<String>,
+    /// Rows of one entity that are no further apart than this are one alarm.
+    #[arg(long, value_name = "SPAN", default_value = "30m")]
+    pub quiet: humantime::Duration,
+    /// Alarms and events listed on the terminal.
+    #[arg(long, default_value_t = 10)]
+    pub top: usize,
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub struct Stop {
+    exit: Exit,
+    message: String,
+}
+
+impl Stop {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    fn config(message: impl Into<String>) -> Self {
+        Self::new(Exit::BadConfig, message)
+    }
+}
+
+/// What one configuration said about the past.
+#[derive(Debug, Default)]
+pub struct Play {
+    /// Name that it is shown by.
+    name: String,
+    /// Rows judged.
+    rows: u64,
+    /// Rows with a score of at least the lowest threshold.
+    scored: Vec<Judged>,
+    /// Rows that the job's own rule (score and budget) reports.
+    reported: Vec<Judged>,
+    /// Rows beyond the bound on those kept.
+    left_out: u64,
+    /// Time that was judged.
+    judged: Option<Window>,
+    /// What went wrong on the way and did not end it.
+    problems: Vec<String>,
+}
+
+/// A play, counted.
+#[derive(Debug, serde::Serialize)]
+struct Side {
+    name: String,
+    rows: u64,
+    left_out: u64,
+    from_ms: i64,
+    to_ms: i64,
+    as_reported: Figures,
+    thresholds: Vec<Figures>,
+    labels_outside: usize,
+    missed: Vec<Label>,
+    false_alarms: Vec<Alarm>,
+    #[serde(skip)]
+    alarms: Vec<Alarm>,
+    problems: Vec<String>,
+}
+
+/// What a rollout of the second configuration would change.
+#[derive(Debug, serde::Serialize)]
+struct Difference {
+    appear: Vec<Alarm>,
+    vanish: Vec<Alarm>,
+    in_both: usize,
+}
+
+/// Runs it.
+pub fn run(args: &Args, is_json: bool) -> Exit {
+    match try_run(args) {
+        Ok((sides, labels, difference)) => {
+            output::print(args, &sides, labels, difference.as_ref(), is_json);
+            Exit::Ok
+        }
+        Err(stop) => {
+            stop.message.lines().for_each(|l| eprintln!("elkhound: {l}"));
+            stop.exit
+        }
+    }
+}
+
+fn try_run(args: &Args) -> Result<(Vec<Side>, Option<usize>, Option<Difference>), Stop> {
+    let mut labels = match &args.labels {
+        Some(path) => Some(labels::read(path)?),
+        None => None,
+    };
+    let plays = if args.inputs.is_empty() { play::cluster(args, &mut labels)? } else { play::files(args)? };
+    let quiet_ms = i64::try_from(args.quiet.as_millis()).unwrap_or(i64::MAX / 4);
+    let known = labels.as_deref().unwrap_or_default();
+    let sides: Vec<Side> = plays.into_iter().map(|p| count(p, known, quiet_ms)).collect();
+    let difference = if let [first, second] = sides.as_slice() { Some(compare(&first.alarms, &second.alarms)) } else { None };
+    Ok((sides, labels.map(|l| l.len()), difference))
+}
+
+fn count(play: Play, labels: &[Label], quiet_ms: i64) -> Side {
+    let judged = play.judged.unwrap_or(Window::new(0, 0));
+    let figures = |rows: &[Judged], thresholds: &[f64]| evaluate(rows, judged, labels, thresholds, quiet_ms);
+    let alarms = alarms_of(&play.reported, 0.0, quiet_ms);
+    let listed = |a: &&Alarm| !labels.iter().any(|l| a.is_of(l));
+    Side {
+        as_reported: figures(&play.reported, &[0.0])[0],
+        thresholds: figures(&play.scored, &THRESHOLDS),
+        labels_outside: outside(judged, labels),
+        missed: missed(&alarms, judged, labels).into_iter().take(MAX_LISTED).cloned().collect(),
+        false_alarms: if labels.is_empty() { Vec::new() } else { alarms.iter().filter(listed).take(MAX_LISTED).cloned().collect() },
+        alarms,
+        name: play.name,
+        rows: play.rows,
+        left_out: play.left_out,
+        from_ms: judged.start_ms,
+        to_ms: judged.end_ms,
+        problems: play.problems,
+    }
+}
+
+fn compare(first: &[Alarm], second: &[Alarm]) -> Difference {
+    let without =
+        |these: &[Alarm], those: &[Alarm]| -> Vec<Alarm> { these.iter().filter(|a| !those.iter().any(|b| b.is_like(a))).cloned().collect() };
+    let mut vanish = without(first, second);
+    let in_both = first.len() - vanish.len();
+    let mut appear = without(second, first);
+    appear.truncate(MAX_LISTED);
+    vanish.truncate(MAX_LISTED);
+    Difference { appear, vanish, in_both }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alarm(entity: &str, start_ms: i64) -> Alarm {
+        Alarm { entity: entity.into(), start_ms, end_ms: start_ms + 10, score: 60.0 }
+    }
+
+    #[test]
+    fn what_appears_and_what_vanishes_is_told_by_entity_and_time() {
+        let d = compare(&[alarm("a", 0), alarm("b", 0)], &[alarm("a", 5), alarm("b", 50), alarm("c", 0)]);
+        assert_eq!((d.appear, d.vanish, d.in_both), (vec![alarm("b", 50), alarm("c", 0)], vec![alarm("b", 0)], 1));
+    }
+}

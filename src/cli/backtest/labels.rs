@@ -1,0 +1,134 @@
+//! Labelled events: from a CSV file, or from the verdicts that people gave.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Stop;
+use crate::cli::exit::Exit;
+use crate::cluster::{Call, Cluster, ClusterError, path};
+use crate::model::problem::printable;
+use crate::model::time::parse_time;
+use crate::score::evaluate::Label;
+
+/// Largest label file that is read.
+const MAX_BYTES: u64 = 64 << 20;
+/// Verdicts that are read at most: one page.
+const MAX_VERDICTS: usize = 10_000;
+/// Mistakes of a file that are told.
+const MAX_TOLD: usize = 5;
+
+/// Reads `entity,start,end`. Times are ISO 8601 or numbers of the epoch; every mistake is told with its line.
+pub fn read(path: &Path) -> Result<Vec<Label>, Stop> {
+    let name = path.display();
+    let file = std::fs::File::open(path).map_err(|e| Stop::new(Exit::NoInput, format!("{name}: {}", crate::source::files::open::words(&e))))?;
+    let mut text = Vec::new();
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut text);
+    read.map_err(|e| Stop::new(Exit::NoInput, format!("{name}: {e}")))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(Stop::new(Exit::BadInput, format!("{name}: larger than 64 MiB; labels are one line per event")));
+    }
+    parse(&text).map_err(|mistakes| Stop::new(Exit::BadInput, mistakes.iter().map(|m| format!("{name}: {m}")).collect::<Vec<_>>().join("\n")))
+}
+
+fn parse(text: &[u8]) -> Result<Vec<Label>, Vec<String>> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
+    let head = reader.byte_headers().cloned().map_err(|e| vec![e.to_string()])?;
+    let column = |name: &str| head.iter().position(|h| h.eq_ignore_ascii_case(name.as_bytes()));
+    let (Some(entity), Some(start), Some(end)) = (column("entity"), column("start"), column("end")) else {
+        let there: Vec<String> = head.iter().take(10).map(|h| printable(h, 40)).collect();
+        return Err(vec![format!("the first line must name the columns entity, start and end; it names: {}", there.join(", "))]);
+    };
+    let (mut labels, mut mistakes) = (Vec::new(), Vec::new());
+    for record in reader.byte_records() {
+        match record.map_err(|e| e.to_string()).and_then(|r| label(&r, entity, start, end)) {
+            Ok(label) => labels.push(label),
+            Err(m) => mistakes.push(m),
+        }
+        if mistakes.len() > MAX_TOLD {
+            mistakes.push("... and maybe more".into());
+            break;
+        }
+    }
+    if labels.is_empty() && mistakes.is_empty() {
+        mistakes.push("holds no event below its first line".into());
+    }
+    if mistakes.is_empty() { Ok(labels) } else { Err(mistakes) }
+}
+
+fn label(record: &csv::ByteRecord, entity: usize, start: usize, end: usize) -> Result<Label, String> {
+    let line = record.position().map_or(0, csv::Position::line);
+    let field = |i: usize| record.get(i).unwrap_or_default();
+    let time = |name: &str, i: usize| {
+        let text = String::from_utf8_lossy(field(i));
+        parse_time(&text).ok_or_else(|| format!("line {line}: {name} `{}` is no time; write 2026-01-31T12:00:00Z", printable(field(i), 60)))
+    };
+    let (start_ms, end_ms) = (time("start", start)?, time("end", end)?);
+    if end_ms <= start_ms {
+        return Err(format!("line {line}: the event ends before it begins, or at once"));
+    }
+    Ok(Label { entity: String::from_utf8_lossy(field(entity)).into_owned(), start_ms, end_ms })
+}
+
+/// The anomalies of a job that people confirmed, as events; and a word when there are more than were read.
+pub async fn confirmed(cluster: &Cluster, prefix: &str, job: &str) -> Result<(Vec<Label>, Option<String>), ClusterError> {
+    let filter = json!([
+        { "term": { "elkhound.kind": "verdict" } },
+        { "term": { "elkhound.verdict": "true_positive" } },
+        { "term": { "elkhound.job": job } },
+    ]);
+    let found = page(cluster, &format!("{prefix}-triage"), &filter).await?;
+    let text = |v: &Value, at: &str| v.pointer(at).and_then(Value::as_str).map(str::to_owned);
+    let ids: Vec<String> =
+        found.iter().filter_map(|h| text(h, "/_source/elkhound/anomaly_id").or_else(|| text(h, "/_source/elkhound.anomaly_id"))).collect();
+    let more = (found.len() == MAX_VERDICTS).then(|| format!("only the first {MAX_VERDICTS} verdicts were read"));
+    let anomalies = page(cluster, &format!("{prefix}-anomalies"), &json!([{ "ids": { "values": ids } }])).await?;
+    let events: BTreeMap<(i64, String), Label> = anomalies.iter().filter_map(event).map(|l| ((l.start_ms, l.entity.clone()), l)).collect();
+    Ok((events.into_values().collect(), more))
+}
+
+fn event(hit: &Value) -> Option<Label> {
+    let source = hit.get("_source")?;
+    let entity = source.pointer("/elkhound/entity/key").and_then(Value::as_str)?.to_owned();
+    let start_ms = source.get("@timestamp").and_then(Value::as_str).and_then(parse_time)?;
+    let span = source.pointer("/elkhound/bucket_span_ms").and_then(Value::as_i64)?;
+    Some(Label { entity, start_ms, end_ms: start_ms.saturating_add(span.max(1)) })
+}
+
+async fn page(cluster: &Cluster, index: &str, filter: &Value) -> Result<Vec<Value>, ClusterError> {
+    let body = json!({ "size": MAX_VERDICTS, "query": { "bool": { "filter": filter } }, "sort": ["_doc"] });
+    let answer: Value = cluster.fetch(Call::post(path(&[index, "_search"])).json(&body)).await?;
+    Ok(answer.pointer("/hits/hits").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_and_mistakes_are_told_with_their_line() {
+        let good = "\u{feff}start,End,entity,note\n2026-01-01T00:00:00Z,2026-01-01T01:00:00Z, a ,x\n1767225600,1767229200000,,\"y, z\"\n";
+        let labels = parse(good.as_bytes()).unwrap();
+        assert_eq!(labels[0].entity, "a");
+        assert_eq!((labels[1].entity.as_str(), labels[1].start_ms, labels[1].end_ms), ("", 1_767_225_600_000, 1_767_229_200_000));
+        for (bad, word) in [
+            ("", "columns"),
+            ("entity,start\na,1", "columns"),
+            ("entity,start,end\n", "no event"),
+            ("entity,start,end\na,1,2\nb,yesterday,2", "line 3"),
+            ("entity,start,end\na,5,5", "line 2"),
+            ("entity,start,end\na,5", "line: 2"),
+        ] {
+            let told = parse(bad.as_bytes()).unwrap_err();
+            assert!(told[0].contains(word), "{bad:?}: {told:?}");
+        }
+        let many: String = "entity,start,end\n".to_owned() + &"a,x,y\n".repeat(100);
+        assert_eq!(parse(many.as_bytes()).unwrap_err().len(), MAX_TOLD + 2);
+        let long = format!("entity,start,end\na,{},2\n", "9".repeat(10 << 20));
+        let told = parse(long.as_bytes()).unwrap_err();
+        assert!(told[0].contains("line 2") && told[0].len() < 300, "{}", told[0].len());
+    }
+}
