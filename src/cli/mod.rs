@@ -6,6 +6,7 @@ pub mod connect;
 pub mod dashboards;
 pub mod demo;
 pub mod exit;
+pub mod explain;
 pub mod export;
 pub mod page;
 pub mod parts;
@@ -41,6 +42,8 @@ pub enum Command {
     Scan(scan::Args),
     /// Hold what a configuration would have reported against labels or verdicts, or beside a second configuration.
     Backtest(backtest::Args),
+    /// Print the evidence of one finding.
+    Explain(explain::Args),
     /// Install templates, policies and indices in the cluster; running it again changes nothing.
     Setup(setup::Args),
     /// Check configuration, connection, privileges, and the fields of each job.
@@ -66,6 +69,7 @@ pub fn run(cli: Cli) -> Exit {
         Some(Command::Demo(args)) => demo::run(&args, cli.json),
         Some(Command::Scan(args)) => scan::run(&args, cli.json),
         Some(Command::Backtest(args)) => backtest::run(&args, cli.json),
+        Some(Command::Explain(args)) => explain::run(&args, cli.json),
         Some(Command::Setup(args)) => setup::run(&args, cli.json),
         Some(Command::Check(args)) => check::run(&args, cli.json),
         Some(Command::Export(args)) => export::run(&args, cli.json),
