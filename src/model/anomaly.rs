@@ -80,6 +80,8 @@ pub struct Anomaly {
     pub suppressed_by: Option<String>,
     /// Index or file that it was seen in.
     pub source: String,
+    /// Conditions that cut the row out of its bucket; empty when none do, or nobody looked.
+    pub rule_box: String,
     /// Query that finds the documents behind it.
     pub query: String,
     /// Address of a page that shows those documents; empty when there is none.

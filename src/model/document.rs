@@ -97,7 +97,9 @@ fn own(a: &Anomaly, values: &[String]) -> Map<String, Value> {
             put(&mut own, name, json!(text));
         }
     }
-    for (name, text) in [("source.index", &a.source), ("query", &a.query), ("link", &a.link), ("entity.type", &a.labels.entity_noun)] {
+    for (name, text) in
+        [("source.index", &a.source), ("rule_box", &a.rule_box), ("query", &a.query), ("link", &a.link), ("entity.type", &a.labels.entity_noun)]
+    {
         if !text.is_empty() {
             put(&mut own, name, json!(text));
         }
@@ -182,6 +184,7 @@ pub fn from_document(doc: &Value) -> Result<Anomaly, String> {
         status: text("elkhound.status"),
         suppressed_by: read_text(doc, "elkhound.suppressed_by").ok(),
         source: text("elkhound.source.index"),
+        rule_box: text("elkhound.rule_box"),
         query: text("elkhound.query"),
         link: text("elkhound.link"),
         sample: read_list(doc, "elkhound.sample.message"),
@@ -280,6 +283,7 @@ mod tests {
             since_ms: 1_767_225_600_000,
             status: "open".into(),
             source: "logs-*".into(),
+            rule_box: "bytes > 5 (1 of 9 rows)".into(),
             query: "source.ip: 10.0.0.9".into(),
             sample: vec!["GET /".into()],
             was_score: Some(12.0),

@@ -13,6 +13,7 @@ use crate::model::{Anomaly, Bucket, BucketView, Contributor, EntityTable, Job, N
 use crate::score::budget::Volume;
 use crate::score::calibrate::Calibration;
 use crate::score::explain::{Finding, message, reason};
+use crate::score::rule_box::rule_box;
 use crate::score::story::Stories;
 use crate::score::{Scores, score_of};
 
@@ -20,6 +21,8 @@ use crate::score::{Scores, score_of};
 const SNAPSHOT_VERSION: u8 = 1;
 /// Contributors kept in a document.
 const MAX_CONTRIBUTORS: usize = 10;
+/// Findings of one bucket that get a rule box; each costs a pass over the bucket.
+const MAX_RULE_BOXES: usize = 32;
 
 /// Everything that a job has learned.
 pub struct Models {
@@ -141,7 +144,11 @@ impl Models {
         rows.sort_by(|&a, &b| scores.surprise[b].total_cmp(&scores.surprise[a]).then(a.cmp(&b)));
         let slots = self.table.find_all(&bucket.keys);
         let view = self.view(bucket, &slots);
-        rows.into_iter().map(|row| self.anomaly(&view, scores, row)).collect()
+        let mut anomalies: Vec<Anomaly> = rows.iter().map(|&row| self.anomaly(&view, scores, row)).collect();
+        for (a, &row) in anomalies.iter_mut().zip(&rows).take(MAX_RULE_BOXES) {
+            a.rule_box = rule_box(job, bucket, row, &a.contributors).unwrap_or_default();
+        }
+        anomalies
     }
 
     fn anomaly(&self, view: &BucketView<'_>, scores: &Scores, row: usize) -> Anomaly {

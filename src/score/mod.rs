@@ -5,6 +5,7 @@ pub mod calibrate;
 pub mod combine;
 pub mod evaluate;
 pub mod explain;
+pub mod rule_box;
 pub mod story;
 
 /// Scale of the score: surprise at which it is 50 (a tail probability of 10^-3.5, about once in three thousand rows).

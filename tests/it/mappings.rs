@@ -74,6 +74,7 @@ fn full(field: &str, value: &str) -> Anomaly {
         contributors: vec![c],
         suppressed_by: Some("rule".into()),
         source: "logs".into(),
+        rule_box: "r".into(),
         query: "q".into(),
         link: "https://example.org".into(),
         sample: vec!["line".into()],

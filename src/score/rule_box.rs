@@ -1,0 +1,147 @@
+//! The rule box of a finding: a few conditions that hold for its row and for as few others of its bucket as possible, so that
+//! a person can write them down as a rule. Found greedily: the condition that leaves the fewest other rows comes first.
+
+use crate::model::keys::stable_hash;
+use crate::model::{Bucket, Contributor, Job};
+
+use super::explain::number;
+
+/// Conditions at most: more are no rule that a person reads.
+const MAX_CONDITIONS: usize = 3;
+/// Keyword values (the strongest contributors) that are tried beside the numeric features.
+const MAX_VALUES: usize = 8;
+
+/// One quantity of every row.
+struct Column {
+    name: String,
+    values: Vec<f64>,
+}
+
+/// A side of a threshold on one column.
+#[derive(Clone, Copy)]
+struct Cut {
+    column: usize,
+    is_above: bool,
+    /// Rows that it leaves beside the finding's own.
+    left: usize,
+}
+
+/// Conditions for a row as text, with the number of other rows for which they hold too, such as
+/// `requests > 310 and status=404 > 50 (1 of 1204 rows)`; `None` where no column tells the row from any other.
+/// Costs rows times columns, times the conditions.
+pub fn rule_box(job: &Job, bucket: &Bucket, row: usize, contributors: &[Contributor]) -> Option<String> {
+    let columns = columns(job, bucket, row, contributors);
+    let mut others: Vec<usize> = (0..bucket.rows()).filter(|&r| r != row).collect();
+    let mut conditions = Vec::new();
+    while conditions.len() < MAX_CONDITIONS && !others.is_empty() {
+        let Some(cut) = best_cut(&columns, &others, row) else { break };
+        let Column { name, values } = &columns[cut.column];
+        let own = values[row];
+        let (inside, outside): (Vec<usize>, Vec<usize>) = others.iter().partition(|&&r| holds(values[r], own, cut.is_above));
+        conditions.push(condition(name, own, cut.is_above, outside.iter().map(|&r| values[r])));
+        others = inside;
+    }
+    (!conditions.is_empty()).then(|| format!("{} ({} of {} rows)", conditions.join(" and "), others.len() + 1, bucket.rows()))
+}
+
+fn columns(job: &Job, bucket: &Bucket, row: usize, contributors: &[Contributor]) -> Vec<Column> {
+    let numeric = job.features.iter().zip(&bucket.columns).map(|(f, values)| Column { name: f.name.clone(), values: values.clone() });
+    let keyword = contributors.iter().filter_map(|c| {
+        let (feature, value) = c.feature.split_once('=')?;
+        let counts = bucket.values.get(job.value_features.iter().position(|f| f.name == feature)?)?;
+        let hash = stable_hash(value.as_bytes());
+        let count = |r: usize| counts.row(r).filter(|(h, _)| *h == hash).map(|(_, n)| n as f64).sum();
+        Some(Column { name: c.feature.clone(), values: (0..bucket.rows()).map(count).collect() })
+    });
+    // What was said to add most comes first, so that it wins where two cut as well.
+    let mut all: Vec<Column> = keyword.take(MAX_VALUES).chain(numeric).filter(|c| c.values.get(row).is_some_and(|x| x.is_finite())).collect();
+    all.sort_by_key(|c| contributors.iter().position(|k| k.feature == c.name).unwrap_or(usize::MAX));
+    all
+}
+
+/// A value that is absent satisfies no condition.
+fn holds(value: f64, own: f64, is_above: bool) -> bool {
+    if is_above { value >= own } else { value <= own }
+}
+
+fn best_cut(columns: &[Column], others: &[usize], row: usize) -> Option<Cut> {
+    let mut best: Option<Cut> = None;
+    for (column, c) in columns.iter().enumerate() {
+        for is_above in [true, false] {
+            let left = others.iter().filter(|&&r| holds(c.values[r], c.values[row], is_above)).count();
+            if left < others.len() && best.is_none_or(|b| left < b.left) {
+                best = Some(Cut { column, is_above, left });
+            }
+        }
+    }
+    best
+}
+
+/// The threshold lies half-way between the row and the nearest one that is cut off.
+fn condition(name: &str, own: f64, is_above: bool, cut_off: impl Iterator<Item = f64>) -> String {
+    let nearest =
+        cut_off.filter(|x| x.is_finite()).fold(None, |best: Option<f64>, x| Some(best.map_or(x, |b| if is_above { b.max(x) } else { b.min(x) })));
+    let sign = if is_above { ">" } else { "<" };
+    match nearest {
+        Some(x) => format!("{name} {sign} {}", number(x / 2.0 + own / 2.0)),
+        // Only rows without the value were cut off.
+        None => format!("{name} {sign}= {}", number(own)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{FeatureSpec, ValueCounts};
+
+    fn bucket(columns: &[&[f64]]) -> (Job, Bucket) {
+        let feature = |i: usize| FeatureSpec { name: format!("f{i}"), ..FeatureSpec::default() };
+        let job = Job { features: (0..columns.len()).map(feature).collect(), ..Job::default() };
+        let mut b = Bucket::empty(0, 1, columns.len(), 0);
+        for r in 0..columns[0].len() {
+            b.keys.push(format!("e{r}").as_bytes());
+        }
+        b.columns = columns.iter().map(|c| c.to_vec()).collect();
+        (job, b)
+    }
+
+    #[test]
+    fn one_condition_is_enough_where_one_quantity_stands_out() {
+        let (job, b) = bucket(&[&[1.0, 2.0, 3.0, 300.0], &[5.0, 5.0, 5.0, 5.0]]);
+        assert_eq!(rule_box(&job, &b, 3, &[]).as_deref(), Some("f0 > 152 (1 of 4 rows)"));
+        assert_eq!(rule_box(&job, &b, 0, &[]).as_deref(), Some("f0 < 1.5 (1 of 4 rows)"));
+    }
+
+    #[test]
+    fn two_conditions_cut_out_what_none_of_them_does_alone() {
+        let (job, b) = bucket(&[&[9.0, 9.0, 1.0, 1.0, 9.0], &[1.0, 1.0, 9.0, 9.0, 9.0]]);
+        assert_eq!(rule_box(&job, &b, 4, &[]).as_deref(), Some("f0 > 5 and f1 > 5 (1 of 5 rows)"));
+    }
+
+    #[test]
+    fn keyword_values_count_and_what_cannot_be_told_apart_is_said_so() {
+        let (mut job, mut b) = bucket(&[&[3.0, 3.0, 3.0]]);
+        job.value_features = vec![FeatureSpec { name: "status".into(), ..FeatureSpec::default() }];
+        let hash = stable_hash(b"404");
+        b.values = vec![ValueCounts::from_rows(vec![vec![], vec![(hash, 2)], vec![(hash, 40)]], [(hash, "404".into())].into(), vec![0; 3])];
+        let c = Contributor {
+            feature: "status=404".into(),
+            title: String::new(),
+            actual: 40.0,
+            typical: 0.0,
+            lower: f64::NAN,
+            upper: f64::NAN,
+            surprise: 3.0,
+            reference: "peers".into(),
+        };
+        assert_eq!(rule_box(&job, &b, 2, &[c]).as_deref(), Some("status=404 > 21 (1 of 3 rows)"));
+        assert_eq!(rule_box(&job, &b, 0, &[]), None);
+    }
+
+    #[test]
+    fn absent_and_endless_values_do_no_harm() {
+        let (job, b) = bucket(&[&[f64::NAN, 2.0, f64::NAN], &[f64::INFINITY, 1e308, -1e308]]);
+        assert_eq!(rule_box(&job, &b, 1, &[]).as_deref(), Some("f0 >= 2 (1 of 3 rows)"));
+        assert_eq!(rule_box(&job, &b, 0, &[]), None);
+    }
+}
