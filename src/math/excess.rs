@@ -19,6 +19,9 @@ pub struct Excess {
     /// The statistic claims the probability `10^(-x / claim)` until there is history.
     claim: f64,
     counts: Vec<f64>,
+    /// Mass above each bin, as the last fit found it; empty where rows came since.
+    #[serde(skip)]
+    above: Vec<f64>,
     total: f64,
     threshold: f64,
     share: f64,
@@ -29,7 +32,7 @@ impl Excess {
     /// Bins of this width up to `max`; `claim` is the number of units that are worth one decade of surprise.
     pub fn new(bin: f64, max: f64, claim: f64) -> Self {
         let bins = ((max / bin).ceil() as usize).clamp(1, 20_000);
-        Self { bin, claim, counts: vec![0.0; bins], total: 0.0, threshold: f64::INFINITY, share: 0.0, mean_excess: bin }
+        Self { bin, claim, counts: vec![0.0; bins], above: Vec::new(), total: 0.0, threshold: f64::INFINITY, share: 0.0, mean_excess: bin }
     }
 
     /// Rows learned so far, after decay.
@@ -41,6 +44,21 @@ impl Excess {
         ((x.max(0.0) / self.bin) as usize).min(self.counts.len() - 1)
     }
 
+    /// Mass above a bin, added from the top in either case, so that a restart gives the same to the last bit.
+    fn above(&self, bin: usize) -> f64 {
+        self.above.get(bin).copied().unwrap_or_else(|| self.counts[bin + 1..].iter().rev().fold(0.0, |sum, c| sum + c))
+    }
+
+    /// Looked up for every row, and a bucket may have fifty thousand of them.
+    fn sum_above(&mut self) {
+        self.above.resize(self.counts.len(), 0.0);
+        let mut sum = 0.0;
+        for (above, c) in self.above.iter_mut().zip(&self.counts).rev() {
+            *above = sum;
+            sum += c;
+        }
+    }
+
     /// Adds a row; what is not a number or has no weight is ignored.
     pub fn observe(&mut self, x: f64, weight: f64) {
         if x.is_nan() || !weight.is_finite() || weight <= 0.0 {
@@ -49,6 +67,7 @@ impl Excess {
         let i = self.index(x);
         self.counts[i] += weight;
         self.total += weight;
+        self.above.clear();
     }
 
     /// Forgets by a factor between 0 and 1 and fits the tail. Call once per bucket, after its rows.
@@ -56,6 +75,7 @@ impl Excess {
         let factor = if factor.is_finite() { factor.clamp(0.0, 1.0) } else { 1.0 };
         self.counts.iter_mut().for_each(|c| *c *= factor);
         self.total = self.counts.iter().sum();
+        self.sum_above();
         self.threshold = f64::INFINITY;
         let wanted = (self.total * TAIL_SHARE).max(TAIL_ROWS);
         if self.total < 2.0 * TAIL_ROWS {
@@ -87,8 +107,7 @@ impl Excess {
             self.total * self.share * (-(x - self.threshold) / self.mean_excess).exp()
         } else {
             let i = self.index(x);
-            let above: f64 = self.counts[i + 1..].iter().sum();
-            let seen = above + self.counts[i] * (1.0 - (x / self.bin - i as f64)).clamp(0.0, 1.0);
+            let seen = self.above(i) + self.counts[i] * (1.0 - (x / self.bin - i as f64)).clamp(0.0, 1.0);
             // The bin of the threshold may hold a jump; the tail begins at its share and the result stays monotone.
             if self.threshold.is_finite() { seen.max(self.total * self.share) } else { seen }
         };
