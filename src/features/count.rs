@@ -83,11 +83,8 @@ impl Accumulator for CountAccumulator {
         // Without a condition the row's document count is the answer already.
         let Some(mask) = &self.mask else { return };
         self.counts.resize(rows, 0);
-        for hit in hits {
-            if mask.holds(batch, hit.event as usize) {
-                self.counts[hit.row as usize] += 1;
-            }
-        }
+        let counts = &mut self.counts;
+        mask.each(batch, hits, |row| counts[row] += 1);
     }
 
     fn finish(&mut self, totals: RowTotals<'_>) -> Vec<f64> {

@@ -1,14 +1,13 @@
 //! Events -> buckets: groups log events by slice of time and entity and feeds every feature, column by column.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use hashbrown::HashTable;
 
 use super::filter::{self, Mask};
 use super::values::{Values, ValuesAccumulator};
 use super::{Accumulator, Feature, Hit, RowTotals, build};
-use crate::model::keys::stable_hash;
 use crate::model::time::align_down;
 use crate::model::{Bucket, EventBatch, FieldKind, Fields, Job, Keys};
 
@@ -66,15 +65,42 @@ pub struct Extractor<J, S> {
     closed_until_ms: i64,
     late: u64,
     key: Vec<u8>,
+    /// Events of a step that have a key, and the keys.
+    keyed: Vec<u32>,
+    keys: Keys,
     chosen: Vec<u64>,
     evidence: BTreeMap<i64, Vec<(u64, Origins)>>,
 }
 
+/// Events that are taken through each step together.
+const STEP_EVENTS: usize = 256;
 /// Weight of an open bucket beside its rows, in [`Extractor::open_size`].
 const BUCKET_SIZE: usize = 64;
 
+/// A row in the table of an open bucket, with as much of its key as makes up a short one (any IPv4 address), so that it is
+/// known without a look elsewhere.
+struct Seat {
+    /// First and last eight bytes of the key.
+    ends: (u64, u64),
+    length: u32,
+    row: u32,
+}
+
+impl Seat {
+    /// Longest key that its ends and its length tell from all others.
+    const WHOLE: usize = 16;
+
+    #[inline]
+    fn ends(key: &[u8]) -> (u64, u64) {
+        match (key.first_chunk(), key.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => (key.iter().fold(0, |word, &b| (word << 8) | u64::from(b)), 0),
+        }
+    }
+}
+
 struct OpenBucket {
-    index: HashTable<u32>,
+    index: HashTable<Seat>,
     keys: Keys,
     doc_counts: Vec<u64>,
     origins: Vec<Origins>,
@@ -95,6 +121,8 @@ impl<J: Deref<Target = Job>, S: Deref<Target = FeatureSet>> Extractor<J, S> {
             closed_until_ms: i64::MIN,
             late: 0,
             key: Vec::new(),
+            keyed: Vec::new(),
+            keys: Keys::default(),
             chosen: Vec::new(),
             evidence: BTreeMap::new(),
             job,
@@ -137,38 +165,55 @@ impl<J: Deref<Target = Job>, S: Deref<Target = FeatureSet>> Extractor<J, S> {
         self.chosen.clear();
         let span = self.job.bucket_span_ms;
         let mut touched: Vec<i64> = Vec::new();
-        let mut current = i64::MIN;
-        for event in 0..batch.len() {
-            if self.mask.as_ref().is_some_and(|m| !m.holds(batch, event)) {
-                continue;
+        let mut from = 0;
+        // Neighbouring events mostly fall into the same slice of time: it is looked up once for all of them.
+        while let Some(&first_ms) = batch.time_ms.get(from) {
+            let start = align_down(first_ms, span);
+            let slice = start..start.saturating_add(span);
+            let to = from + 1 + batch.time_ms[from + 1..].iter().take_while(|t| slice.contains(t)).count();
+            if self.add_slice(start, from..to, batch, fields, origins) && !touched.contains(&start) {
+                touched.push(start);
             }
-            let start = align_down(batch.time_ms[event], span);
-            if start < self.closed_until_ms {
-                self.late += 1;
-                continue;
-            }
-            if start != current {
-                current = start;
-                if !touched.contains(&start) {
-                    touched.push(start);
-                }
-            }
-            let (set, max) = (&self.set, self.job.max_entities);
-            let bucket = self.open.entry(start).or_insert_with(|| OpenBucket::new(set, fields));
-            if !entity_key(batch, event, &self.entity_columns, &mut self.key) {
-                bucket.skipped_docs += 1;
-            } else if let Some(row) = bucket.hit(event as u32, &self.key, max)
-                && let Some(&origin) = origins.get(event)
-                && bucket.keep(row, origin)
-            {
-                self.chosen.push(origin);
-            }
+            from = to;
         }
         for start in touched {
             if let Some(bucket) = self.open.get_mut(&start) {
                 bucket.flush(batch);
             }
         }
+    }
+
+    /// Counts events of one slice of time; true when one of them belongs to an open bucket.
+    fn add_slice(&mut self, start: i64, events: Range<usize>, batch: &EventBatch, fields: &Fields, origins: &[u64]) -> bool {
+        let mask = self.mask.as_ref();
+        let mut events = events.filter(|&e| mask.is_none_or(|m| m.holds(batch, e))).peekable();
+        if start < self.closed_until_ms {
+            self.late += events.count() as u64;
+            return false;
+        }
+        if events.peek().is_none() {
+            return false;
+        }
+        let (set, max) = (&self.set, self.job.max_entities);
+        let bucket = self.open.entry(start).or_insert_with(|| OpenBucket::new(set, fields));
+        // One step at a time for a few hundred events: memory is waited for once per step, not once per event.
+        while events.peek().is_some() {
+            self.keys.clear();
+            self.keyed.clear();
+            for event in events.by_ref().take(STEP_EVENTS) {
+                match entity_key(batch, event, &self.entity_columns, &mut self.key) {
+                    Some(key) => {
+                        self.keys.push(key);
+                        self.keyed.push(event as u32);
+                    }
+                    None => bucket.skipped_docs += 1,
+                }
+            }
+            let from = bucket.hits.len();
+            bucket.seat(&self.keyed, &self.keys, max);
+            bucket.count(from, origins, &mut self.chosen);
+        }
+        true
     }
 
     /// Closes every bucket that ends at or before `t_ms` and returns them in order of time.
@@ -194,24 +239,21 @@ impl<J: Deref<Target = Job>, S: Deref<Target = FeatureSet>> Extractor<J, S> {
     }
 }
 
-/// Writes the entity key of an event into `key`; false when a part of it is absent.
-fn entity_key(batch: &EventBatch, event: usize, columns: &[usize], key: &mut Vec<u8>) -> bool {
-    key.clear();
-    for (i, &column) in columns.iter().enumerate() {
-        let Some(value) = batch.keywords(column).and_then(|k| k.get(event)) else { return false };
-        if value.is_empty() {
-            return false;
-        }
-        if columns.len() > 1 {
-            push_key_part(key, value, i > 0);
-        } else {
-            key.extend_from_slice(value);
+/// The entity key of an event, put together in `buffer` where it has several parts; `None` when one of them is absent.
+#[inline]
+fn entity_key<'a>(batch: &'a EventBatch, event: usize, columns: &[usize], buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let part = |column: usize| batch.keywords(column)?.get(event).filter(|v| !v.is_empty());
+    match *columns {
+        [] => Some(b"_all"),
+        [column] => part(column),
+        _ => {
+            buffer.clear();
+            for (i, &column) in columns.iter().enumerate() {
+                push_key_part(buffer, part(column)?, i > 0);
+            }
+            Some(buffer)
         }
     }
-    if columns.is_empty() {
-        key.extend_from_slice(b"_all");
-    }
-    true
 }
 
 /// Appends a part of a key of several fields: joined by `|`, with `|` and `\` inside a value escaped.
@@ -251,39 +293,46 @@ impl OpenBucket {
         }
     }
 
-    /// Counts an event for a key; its row, or `None` when there is no room for another one.
-    fn hit(&mut self, event: u32, key: &[u8], max_entities: usize) -> Option<usize> {
-        let hash = stable_hash(key);
-        let keys = &self.keys;
-        let found = self.index.find(hash, |&r| keys.get(r as usize) == key).copied();
-        let row = match found {
-            Some(row) => row,
-            None if self.keys.len() >= max_entities => {
-                self.dropped_docs += 1;
-                return None;
-            }
-            None => {
-                let row = self.keys.push_hashed(key, hash) as u32;
-                let keys = &self.keys;
-                self.index.insert_unique(hash, row, |&r| keys.hash(r as usize));
-                self.doc_counts.push(0);
-                row
-            }
-        };
-        self.doc_counts[row as usize] += 1;
-        self.hits.push(Hit { event, row });
-        Some(row as usize)
+    /// Finds the rows of events with these keys, or makes them while there is room.
+    fn seat(&mut self, events: &[u32], keys: &Keys, max_entities: usize) {
+        for (i, &event) in events.iter().enumerate() {
+            let (key, hash) = (keys.get(i), keys.hash(i));
+            let (mine, length, ends) = (&self.keys, key.len() as u32, Seat::ends(key));
+            let is_seat = |s: &Seat| s.ends == ends && s.length == length && (key.len() <= Seat::WHOLE || mine.get(s.row as usize) == key);
+            let row = match self.index.find(hash, is_seat) {
+                Some(seat) => seat.row,
+                None if self.keys.len() >= max_entities => {
+                    self.dropped_docs += 1;
+                    continue;
+                }
+                None => {
+                    let row = self.keys.push_hashed(key, hash) as u32;
+                    let mine = &self.keys;
+                    self.index.insert_unique(hash, Seat { ends, length, row }, |s| mine.hash(s.row as usize));
+                    self.doc_counts.push(0);
+                    row
+                }
+            };
+            self.hits.push(Hit { event, row });
+        }
     }
 
-    /// Keeps the place of a row's event that was just counted; true for the first few of each row.
-    fn keep(&mut self, row: usize, origin: u64) -> bool {
-        let nth = self.doc_counts[row] as usize - 1;
-        if nth >= EVIDENCE {
-            return false;
+    /// Counts the events from this hit on, and keeps the places of the first few of each row.
+    fn count(&mut self, from: usize, origins: &[u64], chosen: &mut Vec<u64>) {
+        if !origins.is_empty() {
+            self.origins.resize(self.keys.len(), [u64::MAX; EVIDENCE]);
         }
-        self.origins.resize(self.keys.len(), [u64::MAX; EVIDENCE]);
-        self.origins[row][nth] = origin;
-        true
+        for hit in &self.hits[from..] {
+            let count = &mut self.doc_counts[hit.row as usize];
+            let nth = *count as usize;
+            *count += 1;
+            if nth < EVIDENCE
+                && let Some(&origin) = origins.get(hit.event as usize)
+            {
+                self.origins[hit.row as usize][nth] = origin;
+                chosen.push(origin);
+            }
+        }
     }
 
     fn flush(&mut self, batch: &EventBatch) {
@@ -324,6 +373,7 @@ impl OpenBucket {
 mod tests {
     use super::*;
     use crate::model::FeatureSpec;
+    use crate::model::keys::stable_hash;
 
     fn job() -> Job {
         let count = FeatureSpec { name: "n".into(), kind: "count".into(), ..FeatureSpec::default() };
@@ -370,6 +420,21 @@ mod tests {
         x.close_all();
         assert_eq!(x.take_evidence(0), [(stable_hash(b"a"), [10, 12, 13]), (stable_hash(b"b"), [11, u64::MAX, u64::MAX])]);
         assert!(x.take_evidence(0).is_empty());
+    }
+
+    #[test]
+    fn keys_of_every_length_are_told_apart() {
+        let job = Job { max_entities: 1_000, ..job() };
+        let set = FeatureSet::new(&job).unwrap();
+        let mut x = Extractor::new(&job, &set, &set.fields);
+        // Alike at both ends and of the same length where that is possible; NULs are bytes like others.
+        let mut keys: Vec<String> = (1..40).flat_map(|n| ["a", "b", "\0"].map(|c| c.repeat(n))).collect();
+        keys.extend(["x", "y"].map(|c| format!("12345678{c}12345678")));
+        let events: Vec<_> = keys.iter().cycle().take(3 * keys.len()).map(|k| (0, k.as_str(), 1.0)).collect();
+        x.add(&batch(&set.fields, &events), &set.fields);
+        let b = x.close_all().remove(0);
+        assert_eq!((b.rows(), b.doc_counts), (keys.len(), vec![3; keys.len()]));
+        assert_eq!((0..keys.len()).map(|r| b.keys.text(r).into_owned()).collect::<std::collections::BTreeSet<_>>(), keys.into_iter().collect());
     }
 
     #[test]

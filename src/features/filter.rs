@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Hit;
 use crate::model::{AggNode, AggRow, EventBatch, FieldKind, Fields, Filter};
 
 /// The condition as a query.
@@ -79,6 +80,23 @@ impl Mask {
     pub fn holds(&self, batch: &EventBatch, event: usize) -> bool {
         holds(&self.0, batch, event)
     }
+
+    /// Visits the rows of those events that meet the condition; the usual one, a range of numbers, is looked at once for all.
+    #[inline]
+    pub fn each(&self, batch: &EventBatch, hits: &[Hit], mut visit: impl FnMut(usize)) {
+        if let Bound::Range { column, gte, lt } = &self.0 {
+            let numbers = batch.numbers(*column);
+            let meets = |h: &&Hit| numbers.get(h.event as usize).is_some_and(|&x| is_within(x, *gte, *lt));
+            hits.iter().filter(meets).for_each(|h| visit(h.row as usize));
+        } else {
+            hits.iter().filter(|h| self.holds(batch, h.event as usize)).for_each(|h| visit(h.row as usize));
+        }
+    }
+}
+
+#[inline]
+fn is_within(x: f64, gte: f64, lt: f64) -> bool {
+    x >= gte && (x < lt || lt == f64::INFINITY)
 }
 
 fn bind(filter: &Filter, fields: &Fields) -> Bound {
@@ -102,7 +120,7 @@ fn holds(bound: &Bound, batch: &EventBatch, event: usize) -> bool {
     let text = |column: usize| batch.keywords(column).and_then(|k| k.get(event));
     match bound {
         Bound::In { column, values } => text(*column).is_some_and(|t| values.iter().any(|v| v == t)),
-        Bound::Range { column, gte, lt } => batch.numbers(*column).get(event).is_some_and(|x| x >= gte && (x < lt || *lt == f64::INFINITY)),
+        Bound::Range { column, gte, lt } => batch.numbers(*column).get(event).is_some_and(|&x| is_within(x, *gte, *lt)),
         Bound::Prefix { column, prefix } => text(*column).is_some_and(|t| t.starts_with(prefix)),
         Bound::Exists { column } => text(*column).is_some(),
         Bound::All(list) => list.iter().all(|b| holds(b, batch, event)),
@@ -133,9 +151,16 @@ mod tests {
             batch.push(0);
         }
         let both = Mask::new(&logins, &fields);
-        let not = Mask::new(&Filter::Not(Box::new(errors)), &fields);
+        let not = Mask::new(&Filter::Not(Box::new(errors.clone())), &fields);
+        let open_end = Filter::Range { field: "status".into(), gte: Some(404.0), lt: None };
         assert_eq!((0..4).map(|i| both.holds(&batch, i)).collect::<Vec<_>>(), [true, false, false, false]);
         assert_eq!((0..4).map(|i| not.holds(&batch, i)).collect::<Vec<_>>(), [false, false, true, true]);
+        let hits: Vec<Hit> = (0..4).map(|i| Hit { event: i, row: 9 - i }).collect();
+        for mask in [both, not, Mask::new(&errors, &fields), Mask::new(&open_end, &fields)] {
+            let mut visited = Vec::new();
+            mask.each(&batch, &hits, |row| visited.push(9 - row));
+            assert_eq!(visited, (0..4).filter(|&i| mask.holds(&batch, i)).collect::<Vec<_>>(), "{mask:?}");
+        }
     }
 
     #[test]

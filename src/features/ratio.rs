@@ -59,9 +59,8 @@ struct RatioAccumulator {
 impl Accumulator for RatioAccumulator {
     fn add(&mut self, batch: &EventBatch, hits: &[Hit], rows: usize) {
         self.counts.resize(rows, 0);
-        for hit in hits {
-            self.counts[hit.row as usize] += u64::from(self.mask.holds(batch, hit.event as usize));
-        }
+        let counts = &mut self.counts;
+        self.mask.each(batch, hits, |row| counts[row] += 1);
     }
 
     fn finish(&mut self, totals: RowTotals<'_>) -> Vec<f64> {

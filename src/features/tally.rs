@@ -12,12 +12,14 @@ use crate::model::keys::stable_hash;
 const MAX_DENSE: usize = 16;
 /// Pairs that are written down before they are sorted and added up (8 MiB).
 const MAX_NOTES: usize = 1 << 20;
+/// Pairs that are written down before they are counted in the arrays: together, memory is waited for once.
+const DENSE_NOTES: usize = 1_024;
 
 /// Counts of values per row.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    /// Places in `names`, by value: every text is kept once, however many rows have it.
-    index: HashTable<u32>,
+    /// Hash of each value and its place in `names`: every text is kept once, however many rows have it.
+    index: HashTable<(u64, u32)>,
     names: Vec<(u64, Box<str>)>,
     /// Values that a row's array has room for; 0 once pairs are written down.
     width: usize,
@@ -51,21 +53,33 @@ impl Tally {
     pub fn see(&mut self, row: u32, value: &[u8]) {
         let name = self.name(value);
         while self.width > 0 && name as usize >= self.width {
+            self.count_notes();
             self.widen();
         }
-        if self.width == 0 {
-            self.notes.push((u64::from(row) << 32) | u64::from(name));
-            if self.notes.len() == MAX_NOTES {
-                self.add_up();
-            }
-            return;
+        self.notes.push((u64::from(row) << 32) | u64::from(name));
+        if self.notes.len() >= if self.width > 0 { DENSE_NOTES } else { MAX_NOTES } {
+            self.add_up();
         }
-        let end = (row as usize + 1) * self.width;
-        if self.dense.len() < end {
-            self.dense.resize(end, 0);
+    }
+
+    /// Counts what was written down where that costs next to nothing; call after each batch.
+    pub fn settle(&mut self) {
+        if self.width > 0 {
+            self.count_notes();
         }
-        let count = &mut self.dense[end - self.width + name as usize];
-        *count = count.saturating_add(1);
+    }
+
+    /// Counts what was written down in the arrays.
+    fn count_notes(&mut self) {
+        let width = self.width;
+        let rows = self.notes.iter().map(|n| (n >> 32) as usize + 1).max().unwrap_or(0);
+        if self.dense.len() < rows * width {
+            self.dense.resize(rows * width, 0);
+        }
+        for note in self.notes.drain(..) {
+            let count = &mut self.dense[(note >> 32) as usize * width + (note as u32) as usize];
+            *count = count.saturating_add(1);
+        }
     }
 
     /// Makes room for more values per row, or goes over to pairs.
@@ -85,8 +99,11 @@ impl Tally {
         }
     }
 
-    /// Sorts what was written down and merges it into the sums.
+    /// Counts what was written down: in the arrays, or sorted and merged into the sums.
     fn add_up(&mut self) {
+        if self.width > 0 {
+            return self.count_notes();
+        }
         let mut notes = std::mem::take(&mut self.notes);
         notes.sort_unstable();
         let (keys, counts) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.counts));
@@ -117,13 +134,12 @@ impl Tally {
     #[inline]
     fn name(&mut self, value: &[u8]) -> u32 {
         let hash = stable_hash(value);
-        let names = &self.names;
-        if let Some(&name) = self.index.find(hash, |&n| names[n as usize].0 == hash) {
+        if let Some(&(_, name)) = self.index.find(hash, |&(h, _)| h == hash) {
             return name;
         }
+        let name = self.names.len() as u32;
         self.names.push((hash, String::from_utf8_lossy(value).into()));
-        let (names, name) = (&self.names, (self.names.len() - 1) as u32);
-        self.index.insert_unique(hash, name, |&n| names[n as usize].0);
+        self.index.insert_unique(hash, (hash, name), |&(h, _)| h);
         name
     }
 

@@ -96,6 +96,7 @@ impl ValuesAccumulator {
                 self.tally.see(hit.row, value);
             }
         }
+        self.tally.settle();
     }
 
     /// How many different values each row has, as a column.

@@ -73,10 +73,20 @@ impl ValueCounts {
         out
     }
 
-    fn permuted(&self, order: &[usize]) -> Self {
-        let rows = order.iter().map(|&r| self.row(r).collect()).collect();
+    fn permuted(self, order: &[usize]) -> Self {
+        let (offsets, hashes, counts) =
+            (Vec::with_capacity(order.len() + 1), Vec::with_capacity(self.hashes.len()), Vec::with_capacity(self.counts.len()));
         let other = order.iter().map(|&r| self.other.get(r).copied().unwrap_or(0)).collect();
-        Self::from_rows(rows, self.names.clone(), other)
+        let mut out = Self { offsets, hashes, counts, other, names: BTreeMap::new() };
+        out.offsets.push(0);
+        for &row in order {
+            for (hash, count) in self.row(row) {
+                out.hashes.push(hash);
+                out.counts.push(count);
+            }
+            out.offsets.push(u32::try_from(out.hashes.len()).unwrap_or(u32::MAX));
+        }
+        Self { names: self.names, ..out }
     }
 }
 
@@ -117,7 +127,7 @@ impl Bucket {
             keys: self.keys.permuted(&order),
             doc_counts: order.iter().map(|&r| self.doc_counts.get(r).copied().unwrap_or(0)).collect(),
             columns: self.columns.iter().map(|c| order.iter().map(|&r| c.get(r).copied().unwrap_or(f64::NAN)).collect()).collect(),
-            values: self.values.iter().map(|v| v.permuted(&order)).collect(),
+            values: self.values.into_iter().map(|v| v.permuted(&order)).collect(),
             imputed: order.iter().map(|&r| self.imputed.get(r).copied().unwrap_or(false)).collect(),
             ..self
         }

@@ -39,6 +39,13 @@ impl Keys {
         self.ends.len() - 1
     }
 
+    /// Forgets all keys and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.hashes.clear();
+    }
+
     /// Key `i` as bytes; empty when there is no such key.
     pub fn get(&self, i: usize) -> &[u8] {
         let Some(&end) = self.ends.get(i) else { return &[] };
@@ -63,9 +70,9 @@ impl Keys {
 
     /// Indices in canonical order: by hash, then by key; independent of the order in which keys arrived.
     pub fn canonical_order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_unstable_by(|&a, &b| self.hashes[a].cmp(&self.hashes[b]).then_with(|| self.get(a).cmp(self.get(b))));
-        order
+        let mut order: Vec<(u64, usize)> = self.hashes.iter().copied().zip(0..).collect();
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.get(a.1).cmp(self.get(b.1))));
+        order.into_iter().map(|(_, i)| i).collect()
     }
 
     /// The keys in the order of `order`.
