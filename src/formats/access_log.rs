@@ -2,12 +2,15 @@
 
 use std::io::Write;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::clock::Clock;
 use super::targets::{Target, number_of};
 use super::{FormatOptions, LineReader, LogFormat, ReadLine};
 use crate::model::{EventBatch, Fields, Part};
+
+/// What is said of a line of another shape.
+const UNPARSED: &str = "unparsed_line";
 
 /// The format.
 pub struct AccessLog;
@@ -107,10 +110,12 @@ impl Reader {
         if !self.client.is_wanted() {
             return;
         }
-        let text = memchr(b',', text).map_or(text, |i| &text[..i]);
-        if memchr(b':', text).is_some() {
-            self.client.text(batch, canonical_address(text, &mut self.address));
-        } else if text != b"-" {
+        let text = match memchr2(b',', b':', text) {
+            None => text,
+            Some(mark) if text[mark] == b',' => &text[..mark],
+            Some(_) => canonical_address(memchr(b',', text).map_or(text, |i| &text[..i]), &mut self.address),
+        };
+        if text != b"-" {
             self.client.text(batch, text);
         }
     }
@@ -118,7 +123,7 @@ impl Reader {
     /// `GET /path?query HTTP/1.1`, or whatever a client sent instead.
     fn request(&self, request: &[u8], batch: &mut EventBatch) {
         // TLS bytes, an empty request or `-`: there is no method and no path.
-        let Some(space) = memchr(b' ', request).filter(|&i| is_method(&request[..i])) else { return };
+        let Some(space) = request.iter().position(|&b| b == b' ').filter(|&i| is_method(&request[..i])) else { return };
         let (method, mut target) = (&request[..space], &request[space + 1..]);
         if let Some(at) = target.iter().rposition(|&b| b == b' ').filter(|&i| target[i + 1..].starts_with(b"HTTP/")) {
             self.version.text(batch, &target[at + 6..]);
@@ -191,8 +196,20 @@ impl LineReader for Reader {
 }
 
 impl Reader {
-    fn read_parts(&mut self, line: &[u8], batch: &mut EventBatch) -> Result<(), &'static str> {
-        const UNPARSED: &str = "unparsed_line";
+    /// `client - - [time] "`, at the same time as the line before, as nearly every line begins: client, time and what follows.
+    #[inline]
+    fn usual_start<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], i64, &'a [u8])> {
+        let (client, rest) = line.split_at(memchr(b' ', line).filter(|&i| i > 0)?);
+        let (time_ms, rest) = self.clock.again(rest.strip_prefix(b" - - [")?)?;
+        Some((client, time_ms, rest.strip_prefix(b"] \"")?))
+    }
+
+    /// Client, user and domain go into the batch; returned are the time and what follows the quote of the request.
+    fn start<'a>(&mut self, line: &'a [u8], batch: &mut EventBatch) -> Result<(i64, &'a [u8]), &'static str> {
+        if let Some((client, time_ms, after)) = self.usual_start(line) {
+            self.client(client, batch);
+            return Ok((time_ms, after));
+        }
         // A bracket in front of the time may belong to an address or a user name: the one with ` "` behind its end counts.
         let mut open = memchr(b'[', line).ok_or(UNPARSED)?;
         let (time, after) = loop {
@@ -204,9 +221,11 @@ impl Reader {
             open = memchr(b'[', &line[open + 1..]).map(|i| open + 1 + i).ok_or(UNPARSED)?;
         };
         let time_ms = self.clock.parse(time).ok_or("bad_time")?;
-        if !self.prefix(&line[..open], batch) {
-            return Err(UNPARSED);
-        }
+        if self.prefix(&line[..open], batch) { Ok((time_ms, after)) } else { Err(UNPARSED) }
+    }
+
+    fn read_parts(&mut self, line: &[u8], batch: &mut EventBatch) -> Result<(), &'static str> {
+        let (time_ms, after) = self.start(line, batch)?;
         let end = closing_quote(after).ok_or(UNPARSED)?;
         if self.wants_request {
             self.request(&after[..end], batch);
@@ -224,7 +243,7 @@ impl Reader {
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = text.iter().position(|&b| b != b' ')?;
     let text = &text[start..];
-    let end = memchr(b' ', text).unwrap_or(text.len());
+    let end = text.iter().position(|&b| b == b' ').unwrap_or(text.len());
     Some((&text[..end], text.get(end + 1..).unwrap_or(b"")))
 }
 

@@ -116,22 +116,30 @@ pub(super) fn epoch_any(number: f64) -> Option<i64> {
 /// Remembers the last time stamp, because neighbouring lines mostly have the same one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Clock {
-    last: [u8; 26],
-    last_ms: i64,
+    last: Option<([u8; 26], i64)>,
 }
 
 impl Clock {
     /// Like [`parse_any`].
     #[inline]
     pub(super) fn parse(&mut self, text: &[u8]) -> Option<i64> {
-        if text == self.last {
-            return Some(self.last_ms);
+        if let Some((last, ms)) = self.last
+            && text == last
+        {
+            return Some(ms);
         }
         let ms = parse_common(text).or_else(|| parse_any(text))?;
         if let Ok(key) = <[u8; 26]>::try_from(text) {
-            (self.last, self.last_ms) = (key, ms);
+            self.last = Some((key, ms));
         }
         Some(ms)
+    }
+
+    /// The last time stamp once more, where the text begins with it, and what follows.
+    #[inline]
+    pub(super) fn again<'a>(&self, text: &'a [u8]) -> Option<(i64, &'a [u8])> {
+        let (last, ms) = self.last.as_ref()?;
+        Some((*ms, text.strip_prefix(last)?))
     }
 }
 
@@ -169,6 +177,7 @@ mod tests {
         for text in wrong {
             assert_eq!(parse_any(text.as_bytes()), None, "{text}");
         }
+        assert_eq!(Clock::default().parse(&[0; 26]), None);
         assert_eq!(epoch_any(f64::NAN), None);
         assert_eq!([1.7626824e9, 1.7626824e12, 1.7626824e15, 1.7626824e18].map(epoch_any), [Some(1_762_682_400_000); 4]);
     }

@@ -67,8 +67,11 @@ impl Target {
 
 /// A finite number spelt in `text`, else `NaN`.
 pub(super) fn number_of(text: &[u8]) -> f64 {
-    if !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit) {
-        return text.iter().fold(0u64, |n, &b| n * 10 + u64::from(b - b'0')) as f64;
+    let digits = || text.iter().try_fold(0u64, |n, &b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')));
+    if (1..=15).contains(&text.len())
+        && let Some(n) = digits()
+    {
+        return n as f64;
     }
     let parsed = std::str::from_utf8(text).ok().and_then(|t| t.trim().parse::<f64>().ok());
     parsed.filter(|x| x.is_finite()).unwrap_or(f64::NAN)
