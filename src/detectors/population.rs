@@ -20,7 +20,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::value_memory::Fade;
@@ -207,18 +209,25 @@ impl Population {
         -((seen + 0.5) / (self.state.rows / gain + 1.0)).min(1.0).log10()
     }
 
-    /// Statistics of some rows: for each keyword feature mean and excess rarity, then the numbers.
-    fn statistics(&self, view: &BucketView<'_>, rows: std::ops::Range<usize>) -> Vec<Vec<f64>> {
+    /// What some rows show, per keyword feature.
+    fn shown(&self, view: &BucketView<'_>, rows: Range<usize>) -> Vec<Shown> {
+        self.values.iter().map(|used| Shown::of(used, view.bucket.values.get(used.index), rows.clone())).collect()
+    }
+
+    fn rarities(&self, feature: usize, shown: &Shown, gain: f64) -> Vec<f64> {
+        shown.values.iter().map(|&value| self.rarity(feature, value, gain)).collect()
+    }
+
+    /// Statistics of some rows, which show this: for each keyword feature mean and excess rarity, then the numbers.
+    fn statistics(&self, view: &BucketView<'_>, shown: &[Shown], rows: Range<usize>) -> Vec<Vec<f64>> {
         let gain = self.state.fade.gain(view.bucket.start_ms);
         let mut out = vec![Vec::with_capacity(self.state.tails.len()); rows.len()];
-        for (f, used) in self.values.iter().enumerate() {
-            let Some(values) = view.bucket.values.get(used.index) else { continue };
-            let aliases = Self::aliases(used, values);
-            let usual = self.usual_rarity(f);
-            for (row, list) in rows.clone().zip(&mut out) {
+        for (f, shown) in shown.iter().enumerate() {
+            let (usual, rarities) = (self.usual_rarity(f), self.rarities(f, shown, gain));
+            for (i, list) in out.iter_mut().enumerate() {
                 let (mut sum, mut n) = (0.0, 0.0);
-                for (value, count) in Self::row_values(values, &aliases, row) {
-                    sum += count as f64 * self.rarity(f, value, gain);
+                for &(value, count) in shown.row(i) {
+                    sum += count as f64 * rarities[value as usize];
                     n += count as f64;
                 }
                 list.push((sum + SHRINK * usual) / (n + SHRINK));
@@ -241,8 +250,8 @@ impl Population {
         statistics.iter().zip(&self.state.tails).map(|(&x, tail)| tail.surprise(x)).collect()
     }
 
-    fn described(&self, view: &BucketView<'_>) -> Described {
-        let statistics = self.statistics(view, 0..view.rows());
+    fn described(&self, view: &BucketView<'_>, shown: &[Shown]) -> Described {
+        let statistics = self.statistics(view, shown, 0..view.rows());
         let sums = statistics.iter().map(|s| self.surprises(s).iter().sum()).collect();
         (statistics, sums)
     }
@@ -287,7 +296,7 @@ impl Population {
             Some((start, trial)) if start == at => trial,
             _ => {
                 let mut trial = Box::new(self.clone());
-                trial.learn_cold(view, &vec![1.0; view.rows()]);
+                trial.learn_cold(view, &self.shown(view, 0..view.rows()), &vec![1.0; view.rows()]);
                 trial
             }
         };
@@ -298,23 +307,23 @@ impl Population {
 
     /// Learns a bucket with these weights while there is little history: all rows on trial first, then without those that
     /// stand out.
-    fn learn_cold(&mut self, view: &BucketView<'_>, given: &[f64]) {
+    fn learn_cold(&mut self, view: &BucketView<'_>, shown: &[Shown], given: &[f64]) {
         let known = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
         // Fewer are too few to tell what stands out among them.
         let kept = if known + view.rows() as f64 <= SETTLED_ROWS {
             given.to_vec()
         } else {
             let mut trial = self.clone();
-            trial.absorb(view, given, given, None);
-            let (_, sums) = trial.described(view);
+            trial.absorb(view, shown, given, given, None);
+            let (_, sums) = trial.described(view, shown);
             left_out(given, 1.0, &trial.scores(view, &sums))
         };
-        self.absorb(view, given, &kept, None);
+        self.absorb(view, shown, given, &kept, None);
     }
 
     /// Learns a bucket: values with the weights `kept`, tails with these or a tenth of those `given`. `before` is what was known of it before; without, the rarity of its values is
     /// taken after they were learned.
-    fn absorb(&mut self, view: &BucketView<'_>, given: &[f64], kept: &[f64], before: Option<Described>) {
+    fn absorb(&mut self, view: &BucketView<'_>, shown: &[Shown], given: &[f64], kept: &[f64], before: Option<Described>) {
         let at = view.bucket.start_ms;
         let elapsed = self.state.last_ms.map_or(1.0, |l| ((at - l) / view.bucket.span_ms.max(1)).max(1) as f64);
         self.state.last_ms = Some(self.state.last_ms.map_or(at, |l| l.max(at)));
@@ -322,17 +331,16 @@ impl Population {
         let gain = self.state.fade.gain(at);
         let rows = kept.len() as f64 * given.iter().copied().fold(0.0, f64::max).min(1.0);
         self.state.volume = (self.state.volume.0 + gain, self.state.volume.1 + gain * rows);
-        let values: Vec<Vec<RowValues>> = self.values.iter().map(|used| Self::all_values(used, view)).collect();
         if before.is_some() {
-            self.learn_usual(&values, kept, gain);
-            self.learn_shares(&values, kept, gain);
+            self.learn_usual(shown, kept, gain);
+            self.learn_shares(shown, kept, gain);
         } else {
-            self.learn_shares(&values, kept, gain);
-            self.learn_usual(&values, kept, gain);
+            self.learn_shares(shown, kept, gain);
+            self.learn_usual(shown, kept, gain);
         }
         let (statistics, sums) = match before {
             Some((statistics, sums)) => (statistics, Some(sums)),
-            None => (self.statistics(view, 0..view.rows()), None),
+            None => (self.statistics(view, shown, 0..view.rows()), None),
         };
         let tailed: Vec<f64> = kept.iter().zip(given).map(|(&k, &g)| k.max(LEAST_WEIGHT * g)).collect();
         for (row, &w) in statistics.iter().zip(&tailed) {
@@ -348,12 +356,6 @@ impl Population {
         self.learn_habits(view, &sums, &tailed, gain);
     }
 
-    fn all_values(used: &Used, view: &BucketView<'_>) -> Vec<RowValues> {
-        let Some(values) = view.bucket.values.get(used.index) else { return vec![RowValues::new(); view.rows()] };
-        let aliases = Self::aliases(used, values);
-        (0..view.rows()).map(|r| Self::row_values(values, &aliases, r)).collect()
-    }
-
     fn learn_habits(&mut self, view: &BucketView<'_>, sums: &[f64], kept: &[f64], gain: f64) {
         for (row, (&sum, &w)) in sums.iter().zip(kept).enumerate() {
             let Some(slot) = view.slot(row) else { continue };
@@ -366,13 +368,15 @@ impl Population {
     }
 
     /// Mean rarity of what rows show, per keyword feature.
-    fn learn_usual(&mut self, values: &[Vec<RowValues>], kept: &[f64], gain: f64) {
-        for (f, rows) in values.iter().enumerate() {
+    fn learn_usual(&mut self, shown: &[Shown], kept: &[f64], gain: f64) {
+        for (f, shown) in shown.iter().enumerate() {
+            let rarities = self.rarities(f, shown, gain);
             let (mut rarity, mut weight) = (0.0, 0.0);
-            for (row, &w) in rows.iter().zip(kept).filter(|(_, w)| **w > 0.0) {
+            for (i, &w) in kept.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+                let row = shown.row(i);
                 let n: u64 = row.iter().map(|v| v.1).sum();
                 if n > 0 {
-                    rarity += w * gain * row.iter().map(|&(v, c)| c as f64 * self.rarity(f, v, gain)).sum::<f64>() / n as f64;
+                    rarity += w * gain * row.iter().map(|&(v, c)| c as f64 * rarities[v as usize]).sum::<f64>() / n as f64;
                     weight += w * gain;
                 }
             }
@@ -383,11 +387,13 @@ impl Population {
     }
 
     /// Rows that show each value.
-    fn learn_shares(&mut self, values: &[Vec<RowValues>], kept: &[f64], gain: f64) {
-        for (rows, shares) in values.iter().zip(&mut self.state.shares) {
-            for (row, &w) in rows.iter().zip(kept).filter(|(_, w)| **w > 0.0) {
-                row.iter().for_each(|&(v, _)| *shares.rows.entry(v).or_default() += w * gain);
+    fn learn_shares(&mut self, shown: &[Shown], kept: &[f64], gain: f64) {
+        for (shown, shares) in shown.iter().zip(&mut self.state.shares) {
+            let mut rows: Vec<Option<f64>> = shown.values.iter().map(|v| shares.rows.get(v).copied()).collect();
+            for (i, &w) in kept.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+                shown.row(i).iter().for_each(|&(v, _)| *rows[v as usize].get_or_insert_default() += w * gain);
             }
+            shares.rows.extend(shown.values.iter().zip(rows).filter_map(|(&v, r)| Some((v, r?))));
             shares.trim();
         }
         self.state.rows += kept.iter().sum::<f64>() * gain;
@@ -397,6 +403,51 @@ impl Population {
 /// The weights given, 0 for rows of full weight that stand out.
 fn left_out(given: &[f64], full: f64, scores: &[f64]) -> Vec<f64> {
     given.iter().zip(scores).map(|(&w, &s)| if w >= full && s > KEEP_OUT { 0.0 } else { w }).collect()
+}
+
+/// What rows show of one keyword feature: for each the values that are compared, in order of their hashes, with counts.
+struct Shown {
+    /// Hash of each different value, ascending.
+    values: Vec<u64>,
+    /// Row `i` owns `entries[offsets[i]..offsets[i + 1]]`.
+    offsets: Vec<usize>,
+    /// Place in `values`, count.
+    entries: Vec<(u32, u64)>,
+}
+
+impl Shown {
+    fn of(used: &Used, values: Option<&ValueCounts>, rows: Range<usize>) -> Self {
+        let mut out = Self { values: Vec::new(), offsets: vec![0; rows.len() + 1], entries: Vec::new() };
+        let Some(counts) = values else { return out };
+        let aliases = Population::aliases(used, counts);
+        let mut places: HashMap<u64, u32> = HashMap::new();
+        for (hash, _) in rows.clone().flat_map(|row| counts.row(row)) {
+            places.entry(hash).or_default();
+        }
+        let compared = |hash: u64| aliases.get(&hash).copied().unwrap_or(hash);
+        out.values = places.keys().map(|&hash| compared(hash)).collect();
+        out.values.sort_unstable();
+        out.values.dedup();
+        for (hash, place) in &mut places {
+            *place = out.values.binary_search(&compared(*hash)).unwrap_or_default() as u32;
+        }
+        let mut mine: Vec<(u32, u64)> = Vec::new();
+        for (i, row) in rows.enumerate() {
+            mine.clear();
+            mine.extend(counts.row(row).filter_map(|(hash, count)| Some((*places.get(&hash)?, count))));
+            mine.sort_unstable();
+            for run in mine.chunk_by(|a, b| a.0 == b.0) {
+                out.entries.push((run[0].0, run.iter().map(|e| e.1).sum()));
+            }
+            out.offsets[i + 1] = out.entries.len();
+        }
+        out
+    }
+
+    /// Values and counts of the `i`-th row.
+    fn row(&self, i: usize) -> &[(u32, u64)] {
+        &self.entries[self.offsets[i]..self.offsets[i + 1]]
+    }
 }
 
 impl Shares {
@@ -442,7 +493,8 @@ impl Detector for Population {
     fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
         // Scoring begins a bucket: what stands here may be of another one with the same start.
         self.trial.replace(None);
-        self.judged(view, |judge| judge.scores(view, &judge.described(view).1))
+        let shown = self.shown(view, 0..view.rows());
+        self.judged(view, |judge| judge.scores(view, &judge.described(view, &shown).1))
     }
 
     fn is_calibrated(&self) -> bool {
@@ -454,12 +506,13 @@ impl Detector for Population {
         self.trial.replace(None);
         let share = self.share(view);
         let given: Vec<f64> = (0..view.rows()).map(|r| weight(r) * share).collect();
+        let shown = self.shown(view, 0..view.rows());
         if self.is_cold(view) {
-            self.learn_cold(view, &given);
+            self.learn_cold(view, &shown, &given);
         } else {
-            let before = self.described(view);
+            let before = self.described(view, &shown);
             let kept = left_out(&given, share, &self.scores(view, &before.1));
-            self.absorb(view, &given, &kept, Some(before));
+            self.absorb(view, &shown, &given, &kept, Some(before));
         }
     }
 
@@ -501,7 +554,7 @@ impl Detector for Population {
 impl Population {
     /// See [`Detector::explain`], of a detector that has learned what rows are held against.
     fn explain_row(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
-        let statistics = self.statistics(view, row..row + 1);
+        let statistics = self.statistics(view, &self.shown(view, row..row + 1), row..row + 1);
         let Some(mine) = statistics.first() else { return Vec::new() };
         let parts = self.surprises(mine);
         let raw: f64 = parts.iter().sum();
@@ -599,6 +652,23 @@ mod tests {
             board.learn(d.as_mut());
         }
         board
+    }
+
+    #[test]
+    fn what_rows_show_is_the_same_all_at_once_and_row_by_row() {
+        let texts = ["/a/1", "/b", "/a/2", "/.env", "/"];
+        let names: BTreeMap<u64, Box<str>> = texts.iter().map(|t| (stable_hash(t.as_bytes()), (*t).into())).collect();
+        let rows = (0..7u64).map(|r| names.keys().enumerate().filter(|(i, _)| (r >> i) & 1 == 1).map(|(_, &h)| (h, r + 1)).collect()).collect();
+        let counts = ValueCounts::from_rows(rows, names, vec![0; 7]);
+        for is_path in [true, false] {
+            let used = Used { index: 0, name: "paths".into(), is_path };
+            let aliases = Population::aliases(&used, &counts);
+            let shown = Shown::of(&used, Some(&counts), 2..7);
+            for row in 2..7 {
+                let mine: RowValues = shown.row(row - 2).iter().map(|&(v, n)| (shown.values[v as usize], n)).collect();
+                assert_eq!(mine, Population::row_values(&counts, &aliases, row));
+            }
+        }
     }
 
     #[test]
