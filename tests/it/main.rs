@@ -7,6 +7,7 @@ mod config;
 mod dashboards;
 mod dashboards_import;
 mod docker;
+mod explanations;
 mod house;
 mod live;
 mod mappings;

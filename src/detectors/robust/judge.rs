@@ -120,7 +120,10 @@ impl Panel {
     fn relate(&self, slot: usize, row: &mut Row, tracks: &[Track]) {
         let n = self.features.len();
         let settled = tracks.iter().filter(|t| t.learned > 0.0).map(|t| t.settled).fold(f32::MAX, f32::min);
-        let p = relation::precision(self.covariance_of(slot), n, settled.min(1e6));
+        let mut p = relation::precision(self.covariance_of(slot), n, settled.min(1e6));
+        for f in (0..n).filter(|&f| !row.features[f].is_known) {
+            relation::leave_out(&mut p, n, f);
+        }
         let mut z = [0.0f32; MAX];
         z.iter_mut().zip(&row.features).for_each(|(z, j)| *z = j.joint);
         for (i, (j, track)) in row.features.iter_mut().zip(tracks).enumerate() {
