@@ -12,7 +12,8 @@ pub mod models;
 
 use std::sync::Arc;
 
-use crate::model::{Anomaly, Bucket, Job, RunDocument, Window};
+use crate::model::time::DAY_MS;
+use crate::model::{Anomaly, Bucket, Job, Problems, RunDocument, Window};
 use crate::score::Scores;
 use crate::sinks::{Receipt, Sink, SinkError};
 use crate::source::{Fetched, Source, SourceError};
@@ -126,6 +127,7 @@ impl Pipeline {
         let due = Window::new(window.start_ms.max(self.models.learned_until_ms()), window.end_ms);
         let fetched = if due.is_empty() { Fetched::default() } else { self.source.fetch(due).await? };
         let mut run = self.run_document(window, &fetched);
+        let mut problems = self.over_age(window);
         let mut receipt = Receipt::default();
         for bucket in fetched.buckets {
             let bucket = self.models.fill_silent(bucket);
@@ -145,6 +147,9 @@ impl Pipeline {
         }
         run.retries += receipt.retries;
         run.dropped_entities += self.models.take_evicted();
+        problems.merge(self.models.take_problems());
+        run.problems.extend(problems.list());
+        self.models.measure(&mut run);
         self.models.advance(window.end_ms);
         Ok(run)
     }
@@ -211,6 +216,23 @@ impl Pipeline {
         }
     }
 
+    /// Counts a window that is judged by models that have learned nothing for too long.
+    fn over_age(&self, window: Window) -> Problems {
+        let (age, most) = (self.models.age_ms(window.end_ms).unwrap_or(0), self.job.model_max_age_ms);
+        let mut out = Problems::default();
+        if age > most {
+            let days = |ms: i64| ms as f64 / DAY_MS as f64;
+            out.add("model_over_age", || {
+                format!(
+                    "the models last learned a row {:.1} days ago, `model_max_age` is {:.1} days: look whether the source still sends, or let the job learn anew",
+                    days(age),
+                    days(most)
+                )
+            });
+        }
+        out
+    }
+
     fn run_document(&self, window: Window, fetched: &Fetched) -> RunDocument {
         let s = &fetched.stats;
         RunDocument {
@@ -229,6 +251,7 @@ impl Pipeline {
             retries: s.retries,
             received_bytes: s.received_bytes,
             engine_took_ms: s.engine_took_ms,
+            model_age_ms: self.models.age_ms(window.end_ms).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
             problems: fetched.problems.list(),
             ..RunDocument::default()
         }

@@ -121,6 +121,15 @@ struct Outcome {
     lines: u64,
     total: RunDocument,
     failures: Vec<InputError>,
+    choices: Vec<Choice>,
+}
+
+/// What a detector decided by itself for a file, and why.
+#[derive(Debug, serde::Serialize)]
+struct Choice {
+    file: String,
+    detector: &'static str,
+    why: String,
 }
 
 /// What is kept to be shown at the end.
@@ -200,7 +209,7 @@ fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>, listener: Option<B
     }
     progress.finish();
     let feed = lock(&feed);
-    Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec() })
+    Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec(), choices: Vec::new() })
 }
 
 fn next(feed: &Mutex<Feed>) -> Option<crate::model::Window> {

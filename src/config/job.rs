@@ -171,6 +171,7 @@ fn times(s: &Section<'_>, job: &mut Job) {
     job.window_delay_ms = s.duration_ms("window_delay", 0, 7 * DAY_MS).unwrap_or(job.window_delay_ms);
     job.allowed_lateness_ms = s.duration_ms("allowed_lateness", 0, 31 * DAY_MS).unwrap_or(job.allowed_lateness_ms);
     job.lookback_ms = s.duration_ms("lookback", 0, 366 * DAY_MS).unwrap_or(job.lookback_ms);
+    job.model_max_age_ms = s.duration_ms("model_max_age", 60_000, 3660 * DAY_MS).unwrap_or(job.model_max_age_ms);
     if span.is_some() && job.frequency_ms % job.bucket_span_ms != 0 {
         let (f, b) = (words::span(job.frequency_ms), words::span(job.bucket_span_ms));
         s.wrong("frequency", format!("{f} is no multiple of the bucket span {b}"), format!("use {b} or a multiple of it"));

@@ -22,7 +22,7 @@ pub mod zscore;
 
 use serde_json::{Map, Value};
 
-use crate::model::{BucketView, Contributor, Job, Part, Slot};
+use crate::model::{BucketView, Contributor, Job, Part, Problems, Slot};
 
 /// An algorithm on features. `score` never changes it; it learns a bucket only after that bucket was judged.
 ///
@@ -58,6 +58,16 @@ pub trait Detector: Send {
     /// that they are taken as they stand instead of being calibrated once more.
     fn is_calibrated(&self) -> bool {
         false
+    }
+
+    /// What it decided by itself, and why, in one sentence; `None` when there was nothing to decide (yet).
+    fn describe(&self) -> Option<String> {
+        None
+    }
+
+    /// What it had no room for since the last call: counted, never silent.
+    fn take_problems(&mut self) -> Problems {
+        Problems::default()
     }
 
     /// Slots that ought to have a row in every bucket: when one has none, a row without documents is added (silence).

@@ -29,6 +29,8 @@ pub struct Job {
     pub allowed_lateness_ms: i64,
     /// How far back a first run begins, milliseconds: history that makes the first window useful.
     pub lookback_ms: i64,
+    /// A model that has learned nothing for longer than this is over age, milliseconds.
+    pub model_max_age_ms: i64,
     /// Numeric features, one column each.
     pub features: Vec<FeatureSpec>,
     /// Keyword-valued features: sparse counts of values per entity.
@@ -169,6 +171,7 @@ impl Default for Job {
             window_delay_ms: 60_000,
             allowed_lateness_ms: 3_600_000,
             lookback_ms: 2 * super::time::DAY_MS,
+            model_max_age_ms: 30 * super::time::DAY_MS,
             features: Vec::new(),
             value_features: Vec::new(),
             detectors: Vec::new(),

@@ -45,6 +45,16 @@ pub struct RunDocument {
     pub cpu_ms: u64,
     /// Wall time of the cycle, milliseconds (not part of what replays compare).
     pub duration_ms: u64,
+    /// Share of judged rows that were reported, over about the last day.
+    pub flagged_share: Option<f64>,
+    /// Rows reported a day, over about the last day, as a multiple of the alert budget.
+    pub flagged_of_budget: Option<f64>,
+    /// Population stability index of the feature that has moved most: the last day against the last two weeks.
+    pub feature_shift: Option<f64>,
+    /// That feature's name.
+    pub shifted_feature: String,
+    /// How long before the window's end the models last learned a row, milliseconds; 0 when they never did.
+    pub model_age_ms: u64,
     /// Counted skips.
     pub problems: Vec<Problem>,
     /// Revision of the window: 0 at first.

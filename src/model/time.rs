@@ -48,6 +48,14 @@ pub fn align_down(t_ms: i64, span_ms: i64) -> i64 {
     t_ms.saturating_sub(t_ms.rem_euclid(span_ms.max(1)))
 }
 
+/// The wall clock of a time zone, written as milliseconds of the epoch: hour and day of it are those that people there see. A day
+/// of 23 or 25 hours has a gap, or an hour that comes twice.
+pub fn local_ms(timezone: chrono_tz::Tz, t_ms: i64) -> i64 {
+    use chrono::{Offset, TimeZone};
+    let local = timezone.timestamp_millis_opt(t_ms).single();
+    local.map_or(t_ms, |t| t_ms.saturating_add(i64::from(t.offset().fix().local_minus_utc()) * 1_000))
+}
+
 /// `t_ms` as ISO 8601 in UTC with milliseconds, for example `2026-01-31T12:00:00.000Z`; a time that chrono cannot
 /// express comes out as its number.
 pub fn iso(t_ms: i64) -> String {
@@ -88,6 +96,16 @@ pub fn epoch_ms(number: f64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wall_clock_has_days_of_23_and_25_hours() {
+        let zone = chrono_tz::Europe::Berlin;
+        let local = |text: &str| local_ms(zone, parse_time(text).unwrap_or_default()).rem_euclid(DAY_MS) / 3_600_000;
+        assert_eq!(["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"].map(local), [1, 3], "the hour from 2 to 3 is not there");
+        assert_eq!(["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z"].map(local), [2, 2, 3], "it comes twice");
+        assert_eq!(local_ms(chrono_tz::UTC, -5), -5);
+        assert_eq!([i64::MIN, i64::MAX].map(|t| local_ms(zone, t)), [i64::MIN, i64::MAX]);
+    }
 
     #[test]
     fn buckets_are_aligned_and_cover_the_window() {

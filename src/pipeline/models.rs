@@ -9,16 +9,17 @@ use crate::detectors::{self, Detector, pack, unpack};
 use crate::features::extract::FeatureSet;
 use crate::model::entity::EntityTableState;
 use crate::model::ids::anomaly_id;
-use crate::model::{Anomaly, Bucket, BucketView, Contributor, EntityTable, Job, NO_SLOT, Severity, Slot};
+use crate::model::{Anomaly, Bucket, BucketView, Contributor, EntityTable, Job, NO_SLOT, Problems, RunDocument, Severity, Slot};
 use crate::score::budget::Volume;
 use crate::score::calibrate::Calibration;
 use crate::score::explain::{Finding, message, reason};
+use crate::score::gauges::Gauges;
 use crate::score::rule_box::rule_box;
 use crate::score::story::Stories;
 use crate::score::{Scores, score_of};
 
 /// Layout of a snapshot.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 /// Contributors kept in a document.
 const MAX_CONTRIBUTORS: usize = 10;
 /// Findings of one bucket that get a rule box; each costs a pass over the bucket.
@@ -33,7 +34,9 @@ pub struct Models {
     calibration: Calibration,
     volume: Volume,
     stories: Stories,
+    gauges: Gauges,
     learned_until_ms: i64,
+    last_row_ms: Option<i64>,
     evicted_seen: u64,
 }
 
@@ -44,7 +47,9 @@ struct Snapshot {
     calibration: Calibration,
     volume: Volume,
     stories: Stories,
+    gauges: Gauges,
     learned_until_ms: i64,
+    last_row_ms: Option<i64>,
 }
 
 impl Models {
@@ -59,7 +64,9 @@ impl Models {
             detectors,
             volume: Volume::default(),
             stories: Stories::default(),
+            gauges: Gauges::default(),
             learned_until_ms: i64::MIN,
+            last_row_ms: None,
             evicted_seen: 0,
             job,
         })
@@ -93,6 +100,33 @@ impl Models {
         let new = self.table.evicted() - self.evicted_seen;
         self.evicted_seen = self.table.evicted();
         new
+    }
+
+    /// What detectors had no room for since the last call.
+    pub fn take_problems(&mut self) -> Problems {
+        let mut out = Problems::default();
+        self.detectors.iter_mut().for_each(|d| out.merge(d.take_problems()));
+        out
+    }
+
+    /// What detectors decided by themselves, and why: (detector, sentence).
+    pub fn choices(&self) -> Vec<(&'static str, String)> {
+        self.detectors.iter().filter_map(|d| Some((d.name(), d.describe()?))).collect()
+    }
+
+    /// How long before `t_ms` a row was last learned; `None` when none ever was.
+    pub fn age_ms(&self, t_ms: i64) -> Option<i64> {
+        self.last_row_ms.map(|last| t_ms.saturating_sub(last).max(0))
+    }
+
+    /// Fills in the gauges of a run document: share of rows reported, and the feature that has moved most.
+    pub fn measure(&self, run: &mut RunDocument) {
+        let budget = self.job.alert_budget.per_day;
+        run.flagged_share = self.gauges.flagged_share();
+        run.flagged_of_budget = self.gauges.flagged_per_day().filter(|_| budget > 0.0).map(|n| n / budget);
+        let shift = self.gauges.shift();
+        run.feature_shift = shift.map(|s| s.index);
+        run.shifted_feature = shift.and_then(|s| self.job.features.get(s.feature)).map(|f| f.name.clone()).unwrap_or_default();
     }
 
     fn view<'a>(&'a self, bucket: &'a Bucket, slots: &'a [Slot]) -> BucketView<'a> {
@@ -252,6 +286,10 @@ impl Models {
         self.detectors.iter_mut().for_each(|d| d.learn(&view, &weights));
         self.calibration.learn(claimed, &scores.raw, &tail_weights, self.job.buckets_per_day());
         self.volume.observe(bucket.rows());
+        self.gauges.learn(bucket, anomalies.len(), self.job.buckets_per_day());
+        if bucket.rows() > 0 {
+            self.last_row_ms = Some(self.last_row_ms.map_or(bucket.end_ms(), |t| t.max(bucket.end_ms())));
+        }
         self.learned_until_ms = self.learned_until_ms.max(bucket.end_ms());
     }
 
@@ -263,7 +301,9 @@ impl Models {
             calibration: self.calibration.clone(),
             volume: self.volume,
             stories: self.stories.clone(),
+            gauges: self.gauges.clone(),
             learned_until_ms: self.learned_until_ms,
+            last_row_ms: self.last_row_ms,
         };
         let packed = pack(SNAPSHOT_VERSION, &state);
         // Compressing in memory has no way to fail; an empty snapshot would be refused by `restore`.
@@ -288,7 +328,9 @@ impl Models {
         self.calibration = state.calibration;
         self.volume = state.volume;
         self.stories = state.stories;
+        self.gauges = state.gauges;
         self.learned_until_ms = state.learned_until_ms;
+        self.last_row_ms = state.last_row_ms;
         Ok(())
     }
 

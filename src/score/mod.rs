@@ -5,6 +5,7 @@ pub mod calibrate;
 pub mod combine;
 pub mod evaluate;
 pub mod explain;
+pub mod gauges;
 pub mod rule_box;
 pub mod story;
 

@@ -9,6 +9,9 @@ use crate::model::time::iso;
 /// Characters of a reason that a log line shows.
 const MAX_REASON: usize = 500;
 
+/// Kinds of problems that are more than a counted skip.
+const WARNED: &[&str] = &["model_over_age", "metrics_without_model"];
+
 /// Something that happened and that counters, status page and log should all know.
 pub(crate) trait Event {
     /// Moves the counters.
@@ -83,6 +86,7 @@ impl Event for WindowDone<'_> {
         job.retries += run.retries;
         job.cpu_ms += run.cpu_ms;
         job.strategy.clone_from(&run.strategy);
+        job.warnings = warnings(run);
         keep_recent(&mut state.recent, run);
     }
     fn log(&self) {
@@ -100,7 +104,16 @@ impl Event for WindowDone<'_> {
             elkhound.duration_ms = r.duration_ms,
             "window is done"
         );
+        for warning in warnings(r) {
+            tracing::warn!(elkhound.job = r.job, "{warning}");
+        }
     }
+}
+
+/// What a person should look at although the window is done.
+fn warnings(run: &RunDocument) -> Vec<String> {
+    let serious = run.problems.iter().filter(|p| WARNED.contains(&p.kind.as_str()));
+    serious.map(|p| printable(p.example.as_bytes(), MAX_REASON)).collect()
 }
 
 /// A window is held.

@@ -53,6 +53,8 @@ pub struct JobStats {
     pub cpu_ms: u64,
     /// How the last window was read.
     pub strategy: String,
+    /// What a person should look at although the last window is done.
+    pub warnings: Vec<String>,
 }
 
 /// What the program says about itself.

@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
 
 use crate::model::RunDocument;
 
@@ -16,9 +17,21 @@ struct JobLabel {
 
 type Counters = Family<JobLabel, Counter>;
 type Gauges = Family<JobLabel, Gauge>;
+type Shares = Family<JobLabel, Gauge<f64, AtomicU64>>;
 
 /// A figure of a run document.
 type Figure = fn(&RunDocument) -> u64;
+
+/// A gauge of a run document; nothing is shown before there is something to show.
+type Share = fn(&RunDocument) -> Option<f64>;
+
+/// Name, help and figure of the gauges that the last run document sets.
+const SHARES: &[(&str, &str, Share)] = &[
+    ("flagged_share", "Share of judged rows that were reported, over about the last day", |r| r.flagged_share),
+    ("flagged_of_budget", "Rows reported a day, over about the last day, as a multiple of the alert budget", |r| r.flagged_of_budget),
+    ("feature_shift", "Population stability index of the feature that moved most, last day against last two weeks", |r| r.feature_shift),
+    ("model_age_seconds", "Seconds between the last row learned and the end of the last window", |r| Some(r.model_age_ms as f64 / 1_000.0)),
+];
 
 /// All counters of the program.
 pub struct Metrics {
@@ -26,6 +39,7 @@ pub struct Metrics {
     windows_done: Counters,
     windows_held: Counters,
     per_run: Vec<(Counters, Figure)>,
+    shares: Vec<(Shares, Share)>,
     lag_ms: Gauges,
     ready: Gauges,
 }
@@ -66,10 +80,16 @@ impl Metrics {
         let windows_done = counter("windows_done", "Windows done, delivered and committed");
         let windows_held = counter("windows_held", "Times that a window was held and put off");
         let per_run = PER_RUN.iter().map(|(name, help, figure)| (counter(name, help), *figure)).collect();
+        let mut share = |name: &str, help: &str| {
+            let family = Shares::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        let shares = SHARES.iter().map(|(name, help, figure)| (share(name, help), *figure)).collect();
         let (lag_ms, ready) = (Gauges::default(), Gauges::default());
         registry.register("lag_ms", "Milliseconds between the clock and the end of the last window done", lag_ms.clone());
         registry.register("job_ready", "1 when the job is at work", ready.clone());
-        Self { registry, windows_done, windows_held, per_run, lag_ms, ready }
+        Self { registry, windows_done, windows_held, per_run, shares, lag_ms, ready }
     }
 
     /// Adds the figures of a window.
@@ -79,6 +99,11 @@ impl Metrics {
         self.ready.get_or_create(&label).set(1);
         for (family, figure) in &self.per_run {
             family.get_or_create(&label).inc_by(figure(run));
+        }
+        for (family, figure) in &self.shares {
+            if let Some(x) = figure(run) {
+                family.get_or_create(&label).set(x);
+            }
         }
     }
 
@@ -115,10 +140,11 @@ mod tests {
     #[test]
     fn names_have_prefix_and_unit_and_job_is_the_only_label() {
         let m = Metrics::new();
-        m.add_run(&RunDocument { job: "a\"b\n".into(), retries: 3, ..RunDocument::default() });
+        m.add_run(&RunDocument { job: "a\"b\n".into(), retries: 3, feature_shift: Some(0.25), ..RunDocument::default() });
         m.add_held("web");
         let text = m.text();
         assert!(text.contains("elkhound_retries_total{job=\"a\\\"b\\n\"} 3"), "{text}");
+        assert!(text.contains("elkhound_feature_shift{job=\"a\\\"b\\n\"} 0.25") && !text.contains("elkhound_flagged_share{"), "{text}");
         assert!(text.contains("elkhound_windows_held_total{job=\"web\"} 1"), "{text}");
         assert!(text.lines().all(|l| l.starts_with('#') || (l.starts_with("elkhound_") && l.contains("{job=\""))), "{text}");
     }

@@ -40,6 +40,9 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
     } else {
         print_text(args, outcome, delivered)
     }
+    for c in outcome.choices.iter().filter(|_| !json) {
+        eprintln!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
+    }
     let total = &outcome.total;
     for Problem { kind, count, example } in &total.problems {
         if kind != "truncated_file" && kind != "unreadable_file" {
@@ -127,6 +130,7 @@ fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
         "dropped_entities": t.dropped_entities,
         "problems": t.problems,
         "failures": outcome.failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>(),
+        "choices": outcome.choices,
         "anomaly_count": t.anomalies,
         "anomalies": ranked.into_iter().map(to_document).collect::<Vec<_>>(),
     });

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::scores::{Judge, stem};
-use super::{Args, Outcome, Shown, Stop, cycle, job, output, pipeline};
+use super::{Args, Choice, Outcome, Shown, Stop, cycle, job, output, pipeline};
 use crate::model::FeatureSpec;
 use crate::pipeline::Options;
 use crate::source::files::open::list;
@@ -44,6 +44,8 @@ fn file(args: &Args, train: &Table, path: &Path, shown: &Shown, judge: Option<&J
         judge.next_table(&stem(path));
     }
     futures::executor::block_on(cycle(&mut pipeline, TRAIN_WINDOW))?;
+    // Taken now: the table to score is learned after it was judged.
+    outcome.choices.extend(pipeline.models.choices().into_iter().map(|(detector, why)| Choice { file: stem(path), detector, why }));
     output::add(&mut outcome.total, &futures::executor::block_on(cycle(&mut pipeline, TEST_WINDOW))?);
     outcome.lines += test.rows() as u64;
     outcome.failures.extend(test.failure);

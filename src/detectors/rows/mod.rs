@@ -7,6 +7,8 @@
 mod explain;
 mod history;
 
+use std::cell::RefCell;
+
 use crate::detectors::{Detector, Options, pack, parse_options, unpack};
 use crate::math::rows::Rows;
 use crate::model::{BucketView, Contributor, FeatureSpec, Job, Slot, ids};
@@ -30,6 +32,11 @@ pub(super) trait RowModel: Send + Sized {
     /// True when its surprises keep their scale, so that they are not calibrated once more.
     fn is_calibrated() -> bool {
         false
+    }
+
+    /// What it decided by itself, and why, in one sentence.
+    fn describe(&self) -> Option<String> {
+        None
     }
 }
 
@@ -96,6 +103,27 @@ pub(super) struct RowDetector<M: RowModel> {
     learning: Learning,
     state: State,
     model: Option<M>,
+    /// The model that a bucket's own rows gave when there was none: learning and explaining that bucket need the same.
+    first: RefCell<Option<FittedOn<M>>>,
+}
+
+/// A model with the rows and the seed that it is a function of, and the surprise of each of these rows as if it had not been there.
+struct FittedOn<M> {
+    rows: Rows,
+    seed: u64,
+    model: M,
+    unseen: Vec<f64>,
+}
+
+impl<M> FittedOn<M> {
+    fn is_of(&self, rows: &Rows, seed: u64) -> bool {
+        // By bits: absent numbers are equal to each other here.
+        let equal = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits());
+        self.seed == seed
+            && self.rows.len() == rows.len()
+            && self.rows.width() == rows.width()
+            && self.rows.iter().zip(rows.iter()).all(|(a, b)| equal(a, b))
+    }
 }
 
 /// What a snapshot holds.
@@ -114,7 +142,7 @@ impl<M: RowModel> RowDetector<M> {
     pub(super) fn new(name: &'static str, job: &Job, settings: M::Settings, learning: Learning) -> Self {
         let width = job.features.len();
         let state = State { history: History::new(width, learning.history_rows), fitted_on: Rows::new(width), seed: 0, buckets: 0, fitted_at: 0 };
-        Self { name, job: job.id.clone(), features: job.features.clone(), settings, learning, state, model: None }
+        Self { name, job: job.id.clone(), features: job.features.clone(), settings, learning, state, model: None, first: RefCell::new(None) }
     }
 
     /// The rows of a bucket as the model sees them; rows without documents are left out.
@@ -131,22 +159,30 @@ impl<M: RowModel> RowDetector<M> {
         (rows, places)
     }
 
-    /// A model of the bucket's own rows, for a bucket that comes before anything was learned.
-    fn model_of(&self, view: &BucketView<'_>, rows: &Rows) -> (M, Vec<f64>) {
+    /// Looks through a model of the bucket's own rows, for a bucket that comes before anything was learned: `look` gets the model
+    /// and, where all rows fit the bound, their surprises as if each had not been among them.
+    fn with_first<T>(&self, view: &BucketView<'_>, rows: &Rows, look: impl FnOnce(&M, Option<&[f64]>) -> T) -> T {
         let seed = ids::seed(&self.job, self.name, view.bucket.start_ms);
         // The same bound holds as for the history.
         let mut own = History::new(rows.width(), self.learning.history_rows);
         own.extend(rows.iter(), seed);
-        let (model, unseen) = M::fit(own.rows(), &self.settings, seed);
-        let surprises = if own.rows().len() == rows.len() { unseen } else { model.score(rows) };
-        (model, surprises)
+        let own = own.rows();
+        let known = self.first.take().filter(|f| f.is_of(own, seed));
+        let first = known.unwrap_or_else(|| {
+            let (model, unseen) = M::fit(own, &self.settings, seed);
+            FittedOn { rows: own.clone(), seed, model, unseen }
+        });
+        let out = look(&first.model, (own.len() == rows.len()).then_some(&first.unseen));
+        self.first.replace(Some(first));
+        out
     }
 
     fn refit(&mut self, seed: u64) {
         self.state.seed = seed;
         self.state.fitted_at = self.state.buckets;
         self.state.fitted_on = self.state.history.rows().clone();
-        self.model = self.fit_kept();
+        let first = self.first.take().filter(|f| f.is_of(&self.state.fitted_on, seed));
+        self.model = first.map(|f| f.model).or_else(|| self.fit_kept());
     }
 
     fn fit_kept(&self) -> Option<M> {
@@ -164,7 +200,7 @@ impl<M: RowModel> Detector for RowDetector<M> {
         let (rows, places) = self.rows(view);
         let surprises = match &self.model {
             Some(model) => model.score(&rows),
-            None => self.model_of(view, &rows).1,
+            None => self.with_first(view, &rows, |model, unseen| unseen.map_or_else(|| model.score(&rows), <[f64]>::to_vec)),
         };
         let mut out = vec![0.0; view.rows()];
         for (place, surprise) in places.into_iter().zip(surprises) {
@@ -191,16 +227,12 @@ impl<M: RowModel> Detector for RowDetector<M> {
     fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         let (rows, places) = self.rows(view);
         let Some(place) = places.iter().position(|&p| p == row) else { return Vec::new() };
-        let own;
-        let model = match &self.model {
-            Some(model) => model,
-            None => {
-                own = self.model_of(view, &rows).0;
-                &own
-            }
-        };
         let surprise = self.score_one(view, row);
-        let (parts, typical) = explain::parts(model, rows.row(place), surprise);
+        let parts = |model: &M| explain::parts(model, rows.row(place), surprise);
+        let (parts, typical) = match &self.model {
+            Some(model) => parts(model),
+            None => self.with_first(view, &rows, |model, _| parts(model)),
+        };
         let known = if self.state.fitted_on.is_empty() { &rows } else { &self.state.fitted_on };
         let contributor = |(feature, part): (usize, f64)| {
             let spec = self.features.get(feature)?;
@@ -243,6 +275,10 @@ impl<M: RowModel> Detector for RowDetector<M> {
 
     fn is_calibrated(&self) -> bool {
         M::is_calibrated()
+    }
+
+    fn describe(&self) -> Option<String> {
+        self.model.as_ref().and_then(M::describe)
     }
 }
 

@@ -10,10 +10,12 @@ mod recent;
 mod season;
 mod tail;
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
-use crate::model::{BucketView, Contributor, Job, Part, Slot};
+use crate::model::time::local_ms;
+use crate::model::{BucketView, Contributor, Job, Part, Problems, Slot};
 use model::{ModelOptions, SIGNS, SeriesModel, Step};
 
 /// The catalogue entry.
@@ -25,7 +27,7 @@ pub const PART: DetectorPart = DetectorPart {
     },
     build: |job: &Job, options: &Options| {
         let named = job.features.iter().map(|f| (f.name.clone(), f.title.clone())).collect();
-        Ok(Box::new(Series::new(parse_options(options)?, named)))
+        Ok(Box::new(Series::new(parse_options(options)?, named, job.timezone)))
     },
 };
 
@@ -44,7 +46,7 @@ pub struct SeriesOptions {
     pub shape_blocks: usize,
     /// Whether a quiet period follows a peak.
     pub quiet: bool,
-    /// Bound on metrics (entities times features) with a model; further ones are not scored.
+    /// Bound on metrics (entities times features) with a model; further ones are not scored, and counted.
     pub max_series: usize,
 }
 
@@ -61,7 +63,10 @@ pub struct Series {
     options: SeriesOptions,
     /// Name and title of each numeric feature.
     features: Vec<(String, String)>,
+    /// Where the days begin.
+    timezone: Tz,
     state: State,
+    problems: Problems,
 }
 
 /// Models by slot and feature.
@@ -71,9 +76,9 @@ struct State {
 }
 
 impl Series {
-    /// A fresh one for features given by name and title.
-    pub fn new(options: SeriesOptions, features: Vec<(String, String)>) -> Self {
-        Self { options, features, state: State::default() }
+    /// A fresh one for features given by name and title, with the days of a time zone.
+    pub fn new(options: SeriesOptions, features: Vec<(String, String)>, timezone: Tz) -> Self {
+        Self { options, features, timezone, state: State::default(), problems: Problems::default() }
     }
 
     fn model_options(&self) -> ModelOptions {
@@ -88,8 +93,9 @@ impl Series {
     /// The feature with the most surprise, what it looks like, and the row's surprise: the largest, less what having looked
     /// at several features costs (Bonferroni).
     fn judge(&self, view: &BucketView<'_>, row: usize) -> Option<(usize, Step, f64)> {
+        let at = local_ms(self.timezone, view.bucket.start_ms);
         let models = self.models(view, row).iter().enumerate();
-        let steps = models.map(|(f, m)| (f, m.score(view.bucket.start_ms, view.bucket.value(f, row))));
+        let steps = models.map(|(f, m)| (f, m.score(at, view.bucket.value(f, row))));
         let (feature, step) = steps.reduce(|best, x| if x.1.surprise > best.1.surprise { x } else { best })?;
         let surprise = (step.surprise - (self.features.len().max(1) as f64).log10()).max(0.0);
         Some((feature, step, surprise))
@@ -122,6 +128,7 @@ impl Detector for Series {
     fn learn(&mut self, view: &BucketView<'_>, _weights: &[f64]) {
         let options = self.model_options();
         let features = self.features.len();
+        let at = local_ms(self.timezone, view.bucket.start_ms);
         let mut known: usize = self.state.entities.iter().map(Vec::len).sum();
         for row in 0..view.rows() {
             let Some(slot) = view.slot(row) else { continue };
@@ -133,8 +140,13 @@ impl Detector for Series {
                 models.resize_with(features, || SeriesModel::new(&options));
                 known += features;
             }
+            if models.is_empty() && features > 0 {
+                let most = self.options.max_series;
+                let example = || format!("entity `{}`: all {most} metrics of `max_series` are taken", view.bucket.keys.text(row));
+                self.problems.add_many("metrics_without_model", features as u64, example);
+            }
             for (f, model) in models.iter_mut().enumerate() {
-                model.learn(view.bucket.start_ms, view.bucket.value(f, row));
+                model.learn(at, view.bucket.value(f, row));
             }
         }
     }
@@ -183,6 +195,10 @@ impl Detector for Series {
     fn is_calibrated(&self) -> bool {
         true
     }
+
+    fn take_problems(&mut self) -> Problems {
+        std::mem::take(&mut self.problems)
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +209,7 @@ mod tests {
 
     fn detector(max_series: usize) -> Series {
         let features = vec![("cpu".into(), "CPU".into()), ("disk".into(), "disk".into())];
-        Series::new(SeriesOptions { max_series, ..SeriesOptions::default() }, features)
+        Series::new(SeriesOptions { max_series, ..SeriesOptions::default() }, features, Tz::UTC)
     }
 
     fn bucket(i: i64, values: [f64; 2]) -> Bucket {
@@ -249,9 +265,12 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_nothing_is_kept_and_nothing_claimed() {
-        let (d, mut table) = taught(1);
+    fn beyond_the_bound_nothing_is_kept_nothing_claimed_and_all_is_counted() {
+        let (mut d, mut table) = taught(1);
         with_view(&mut table, &bucket(400, [1e300, 90.0]), |v| assert_eq!(d.score(v), [0.0]));
         assert!(d.state.entities.iter().all(Vec::is_empty));
+        let problems = d.take_problems().list();
+        assert_eq!((problems[0].kind.as_str(), problems[0].count), ("metrics_without_model", 800));
+        assert!(problems[0].example.contains("entity `host`") && d.take_problems().is_empty());
     }
 }

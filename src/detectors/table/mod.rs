@@ -154,6 +154,10 @@ impl RowModel for TableModel {
     fn is_calibrated() -> bool {
         true
     }
+
+    fn describe(&self) -> Option<String> {
+        Some(Self::describe(self))
+    }
 }
 
 #[cfg(test)]

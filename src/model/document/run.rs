@@ -29,7 +29,18 @@ const COUNTERS: &[Counter] = &[
     ("engine_took_ms", |r| r.engine_took_ms, |r, n| r.engine_took_ms = n),
     ("cpu_ms", |r| r.cpu_ms, |r, n| r.cpu_ms = n),
     ("duration_ms", |r| r.duration_ms, |r, n| r.duration_ms = n),
+    ("model_age_ms", |r| r.model_age_ms, |r, n| r.model_age_ms = n),
     ("revision", |r| u64::from(r.revision), |r, n| r.revision = u32::try_from(n).unwrap_or(u32::MAX)),
+];
+
+/// A gauge of a run document, which may have nothing to show yet.
+type Gauge = (&'static str, fn(&RunDocument) -> Option<f64>, fn(&mut RunDocument, Option<f64>));
+
+/// Every gauge, by name.
+const GAUGES: &[Gauge] = &[
+    ("flagged_share", |r| r.flagged_share, |r, x| r.flagged_share = x),
+    ("flagged_of_budget", |r| r.flagged_of_budget, |r, x| r.flagged_of_budget = x),
+    ("feature_shift", |r| r.feature_shift, |r, x| r.feature_shift = x),
 ];
 
 /// Fields of a run document that say how long it took, not what came out: replays differ in them.
@@ -58,6 +69,10 @@ pub fn run_to_document(run: &RunDocument) -> Value {
     for (name, read, _) in COUNTERS {
         put(&mut body, name, json!(read(run)));
     }
+    for (name, read, _) in GAUGES {
+        put(&mut body, name, json!(read(run)));
+    }
+    put(&mut body, "shifted_feature", json!(run.shifted_feature));
     let kinds: Vec<&str> = run.problems.iter().map(|p| p.kind.as_str()).collect();
     put(&mut body, "problem_kinds", json!(kinds));
     put(&mut body, "problem_count", json!(run.problems.iter().map(|p| p.count).sum::<u64>()));
@@ -80,6 +95,10 @@ pub fn run_from_document(doc: &Value) -> Result<RunDocument, String> {
     for (name, _, write) in COUNTERS {
         write(&mut run, body.get(name).and_then(Value::as_u64).unwrap_or(0));
     }
+    for (name, _, write) in GAUGES {
+        write(&mut run, body.get(name).and_then(Value::as_f64));
+    }
+    run.shifted_feature = read_text(doc, "elkhound.run.shifted_feature").unwrap_or_default();
     if let Some(list) = body.get("problems") {
         run.problems = serde_json::from_value::<Vec<Problem>>(list.clone()).map_err(|e| format!("field `elkhound.run.problems`: {e}"))?;
     }
@@ -97,6 +116,10 @@ mod tests {
         for (i, (_, _, write)) in COUNTERS.iter().enumerate() {
             write(&mut run, i as u64 + 1);
         }
+        for (i, (_, _, write)) in GAUGES.iter().enumerate() {
+            write(&mut run, Some(i as f64 + 0.5));
+        }
+        run.shifted_feature = "requests".into();
         let doc = run_to_document(&run);
         assert_eq!(at(&doc, "elkhound.run.problem_count"), Some(&json!(3)));
         assert_eq!(run_from_document(&doc).as_ref(), Ok(&run));
