@@ -10,7 +10,7 @@ use crate::features::extract::FeatureSet;
 use crate::model::entity::EntityTableState;
 use crate::model::ids::anomaly_id;
 use crate::model::{Anomaly, Bucket, BucketView, Contributor, EntityTable, Job, NO_SLOT, Problems, RunDocument, Severity, Slot};
-use crate::score::budget::Volume;
+use crate::score::budget::{BucketAt, Volume};
 use crate::score::calibrate::Calibration;
 use crate::score::explain::{Finding, message, reason};
 use crate::score::gauges::Gauges;
@@ -172,8 +172,7 @@ impl Models {
 
     /// Anomalies: the rows above the threshold of budget and minimum score, explained, most surprising first.
     pub fn grade(&self, bucket: &Bucket, scores: &Scores) -> Vec<Anomaly> {
-        let job = &self.job;
-        let threshold = self.volume.threshold(job.alert_budget, job.min_score, job.buckets_per_day(), bucket.rows());
+        let threshold = self.threshold(bucket.rows());
         let mut rows: Vec<usize> = (0..bucket.rows()).filter(|&r| scores.surprise[r] >= threshold).collect();
         rows.sort_by(|&a, &b| scores.surprise[b].total_cmp(&scores.surprise[a]).then(a.cmp(&b)));
         let slots = self.table.find_all(&bucket.keys);
@@ -285,7 +284,9 @@ impl Models {
         let view = BucketView { bucket, slots: &slots, table: &self.table, hour_of_week };
         self.detectors.iter_mut().for_each(|d| d.learn(&view, &weights));
         self.calibration.learn(claimed, &scores.raw, &tail_weights, self.job.buckets_per_day());
-        self.volume.observe(bucket.rows());
+        let base = self.base_threshold(bucket.rows());
+        let through = (0..bucket.rows()).filter(|&r| scores.surprise[r] >= base).map(|r| (bucket.keys.hash(r), scores.surprise[r]));
+        self.volume.observe(bucket.rows(), through, base, BucketAt { start_ms: start, span_ms: span, per_day: self.job.buckets_per_day() });
         self.gauges.learn(bucket, anomalies.len(), self.job.buckets_per_day());
         if bucket.rows() > 0 {
             self.last_row_ms = Some(self.last_row_ms.map_or(bucket.end_ms(), |t| t.max(bucket.end_ms())));
@@ -299,7 +300,7 @@ impl Models {
             table: self.table.state(),
             detectors: self.detectors.iter().map(|d| (d.name().to_owned(), d.snapshot())).collect(),
             calibration: self.calibration.clone(),
-            volume: self.volume,
+            volume: self.volume.clone(),
             stories: self.stories.clone(),
             gauges: self.gauges.clone(),
             learned_until_ms: self.learned_until_ms,
@@ -334,9 +335,19 @@ impl Models {
         Ok(())
     }
 
+    /// Surprise that budget and least score ask for.
+    fn base_threshold(&self, rows_now: usize) -> f64 {
+        let job = &self.job;
+        self.volume.threshold(job.alert_budget, job.min_score, job.buckets_per_day(), rows_now)
+    }
+
+    /// Surprise from which a row is reported now.
+    fn threshold(&self, rows_now: usize) -> f64 {
+        self.base_threshold(rows_now) + self.volume.raise(self.job.alert_budget, self.job.buckets_per_day())
+    }
+
     /// Score 0-100 that a row needs to be reported now.
     pub fn report_score(&self, rows_now: usize) -> f64 {
-        let job = &self.job;
-        score_of(self.volume.threshold(job.alert_budget, job.min_score, job.buckets_per_day(), rows_now))
+        score_of(self.threshold(rows_now))
     }
 }

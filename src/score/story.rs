@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Buckets without a report after which an entity's next anomaly begins a new story.
-const QUIET_BUCKETS: i64 = 12;
+pub const QUIET_BUCKETS: i64 = 12;
 /// Buckets in a row that are kept out of the baseline; after that the entity is taken to have changed for good and its
 /// rows count again, so that alarms about a new level end after about an hour of five-minute buckets.
 pub const ADAPT_BUCKETS: u32 = 12;

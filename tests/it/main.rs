@@ -16,3 +16,4 @@ mod pipeline;
 mod scan;
 mod support;
 mod tls;
+mod trust;

@@ -26,7 +26,7 @@ def surprise(score):
 
 def scanned(binary, folder, name, arguments, path, until):
     """(day, surprise) of every row judged, and the anomalies that were reported per day."""
-    scores, out = os.path.join(folder, name + ".scores.csv"), os.path.join(folder, name + ".ndjson")
+    scores, out = os.path.join(folder, name + ".scores.csv"), os.path.join(folder, name + ".anomalies.ndjson")
     command = [binary, "scan", *arguments, "--train-until", until, path, "--scores", scores, "--out", out]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:

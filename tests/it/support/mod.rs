@@ -3,6 +3,7 @@
 pub mod cut;
 pub mod engines;
 pub mod script;
+pub mod world;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
