@@ -167,6 +167,7 @@ pub fn judge(args: &Args, listener: Box<dyn crate::pipeline::Tap>) -> Result<Vec
 }
 
 fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
+    keep_inputs(args)?;
     let judge = match &args.scores {
         Some(path) => Some(Judge::new(create(path)?, &args.preset)),
         None => None,
@@ -181,6 +182,17 @@ fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
     }?;
     judge.map_or(Ok(()), Judge::finish).map_err(Stop::failure)?;
     Ok(outcome)
+}
+
+/// A result that would be written over a file that is read is refused before anything is emptied.
+fn keep_inputs(args: &Args) -> Result<(), Stop> {
+    let read = args.inputs.iter().chain(&args.train).filter_map(|p| p.canonicalize().ok()).collect::<Vec<_>>();
+    for path in [&args.out, &args.scores, &args.html].into_iter().flatten() {
+        if path.canonicalize().is_ok_and(|p| read.contains(&p)) {
+            return Err(Stop::config(format!("{}: is read and would be written over; name another file", path.display())));
+        }
+    }
+    Ok(())
 }
 
 /// Events of log files, window by window.

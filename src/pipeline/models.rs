@@ -16,7 +16,7 @@ use crate::score::explain::{Finding, message, reason};
 use crate::score::gauges::Gauges;
 use crate::score::rule_box::rule_box;
 use crate::score::story::Stories;
-use crate::score::{Scores, score_of};
+use crate::score::{Scores, score_of, surprise_of};
 
 /// Layout of a snapshot.
 const SNAPSHOT_VERSION: u8 = 2;
@@ -173,7 +173,8 @@ impl Models {
     /// Anomalies: the rows above the threshold of budget and minimum score, explained, most surprising first.
     pub fn grade(&self, bucket: &Bucket, scores: &Scores) -> Vec<Anomaly> {
         let threshold = self.threshold(bucket.rows());
-        let mut rows: Vec<usize> = (0..bucket.rows()).filter(|&r| scores.surprise[r] >= threshold).collect();
+        let mut rows: Vec<usize> =
+            (0..bucket.rows()).filter(|&r| scores.surprise[r] >= threshold && !self.is_said(bucket, r, scores.surprise[r])).collect();
         rows.sort_by(|&a, &b| scores.surprise[b].total_cmp(&scores.surprise[a]).then(a.cmp(&b)));
         let slots = self.table.find_all(&bucket.keys);
         let view = self.view(bucket, &slots);
@@ -182,6 +183,10 @@ impl Models {
             a.rule_box = rule_box(job, bucket, row, &a.contributors).unwrap_or_default();
         }
         anomalies
+    }
+
+    fn is_said(&self, bucket: &Bucket, row: usize, surprise: f64) -> bool {
+        self.stories.is_said(bucket.keys.hash(row), bucket.start_ms, bucket.span_ms, self.job.buckets_per_day(), surprise)
     }
 
     fn anomaly(&self, view: &BucketView<'_>, scores: &Scores, row: usize) -> Anomaly {
@@ -266,7 +271,12 @@ impl Models {
             .map(|r| if is_reported(r) && self.stories.open(bucket.keys.hash(r), start, span).is_some() { 0.0 } else { 1.0 })
             .collect();
         for a in anomalies {
-            self.stories.note(crate::model::keys::stable_hash(a.entity_key.as_bytes()), &a.id, start, span);
+            let surprise = surprise_of(a.score);
+            self.stories.note(crate::model::keys::stable_hash(a.entity_key.as_bytes()), &a.id, start, span, surprise);
+        }
+        let threshold = self.threshold(bucket.rows());
+        for r in (0..bucket.rows()).filter(|&r| scores.surprise[r] >= threshold) {
+            self.stories.go_on(bucket.keys.hash(r), start);
         }
         self.stories.close_quiet(start, span);
         let incoming = self.table.find_all(&bucket.keys).iter().filter(|&&s| s == NO_SLOT).count();

@@ -1,16 +1,20 @@
 //! Is the job still the one that its models know? Share of rows that are reported, and how far each feature has moved.
 //!
-//! The shift of a feature is the population stability index (Siddiqi, *Credit Risk Scorecards*, 2006, ch. 9) of about the last day
+//! The shift of a feature is the population stability index (Siddiqi, *Credit Risk Scorecards*, 2006, ch. 9) of the last day (quarters of it that are over)
 //! against about the last two weeks, over bins that hold a tenth of the longer past each: `sum (p - q) ln(p / q)`. By custom
 //! below 0.1 nothing has changed, from 0.25 on the population is another one. Absent values are a bin of their own.
+
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Bucket;
 
-/// Days after which a row counts half: in the recent past and in the longer one.
+/// Days after which a row counts half: for the share that is reported, and in the longer past.
 const RECENT_DAYS: f64 = 1.0;
 const LONG_DAYS: f64 = 14.0;
+/// The last day is so many blocks that are over, so that every hour of it counts the same: an evening is no shift.
+const BLOCKS: f64 = 4.0;
 /// Features that are watched; a job with more has those of its first ones.
 const MAX_FEATURES: usize = 64;
 /// Width of a bin of the scaled value, and the scale: `sign(x) ln(1 + 1000 |x|)`, so that two per cent are a bin from a hundredth on.
@@ -43,7 +47,10 @@ impl Histogram {
             self.absent += weight;
             return;
         }
-        let bin = (x.signum() * (ZOOM * x.abs().min(LARGEST)).ln_1p() / BIN).floor() as i32;
+        self.add_bin((x.signum() * (ZOOM * x.abs().min(LARGEST)).ln_1p() / BIN).floor() as i32, weight);
+    }
+
+    fn add_bin(&mut self, bin: i32, weight: f64) {
         if self.counts.is_empty() {
             self.from = bin;
         } else if bin < self.from {
@@ -56,6 +63,12 @@ impl Histogram {
             self.counts.resize(at + 1, 0.0);
         }
         self.counts[at] += weight;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.absent += other.absent;
+        let bins = (other.from..).zip(&other.counts).filter(|(_, c)| **c > 0.0);
+        bins.for_each(|(bin, &c)| self.add_bin(bin, c));
     }
 
     fn scale(&mut self, by: f64) {
@@ -76,9 +89,12 @@ impl Histogram {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gauges {
     long: Vec<Histogram>,
-    recent: Vec<Histogram>,
-    /// Weight of a row now, in the longer and in the recent past.
-    weights: (f64, f64),
+    /// Blocks of the last day, the one that is being filled last: `blocks[block][feature]`.
+    blocks: VecDeque<Vec<Histogram>>,
+    /// Buckets in the block that is being filled.
+    filled: f64,
+    /// Weight of a row now in the longer past.
+    weight: f64,
     days: f64,
     judged: f64,
     flagged: f64,
@@ -98,24 +114,31 @@ impl Gauges {
     pub fn learn(&mut self, bucket: &Bucket, flagged: usize, buckets_per_day: f64) {
         let per_day = buckets_per_day.max(1e-6);
         let growth = |days: f64| 2f64.powf(1.0 / (days * per_day));
-        let (long, recent) = (growth(LONG_DAYS), growth(RECENT_DAYS));
-        self.weights = if self.weights.0 > 0.0 { (self.weights.0 * long, self.weights.1 * recent) } else { (1.0, 1.0) };
+        self.weight = if self.weight > 0.0 { self.weight * growth(LONG_DAYS) } else { 1.0 };
         self.days += 1.0 / per_day;
         let rows = bucket.rows() as f64;
-        (self.judged, self.flagged) = (self.judged / recent + rows, self.flagged / recent + flagged as f64);
+        let fade = growth(RECENT_DAYS);
+        (self.judged, self.flagged) = (self.judged / fade + rows, self.flagged / fade + flagged as f64);
         let features = bucket.columns.len().min(MAX_FEATURES);
-        self.long.resize_with(features, Histogram::default);
-        self.recent.resize_with(features, Histogram::default);
-        for ((column, long), recent) in bucket.columns.iter().zip(&mut self.long).zip(&mut self.recent) {
-            for (_, &x) in column.iter().enumerate().filter(|(r, _)| bucket.imputed.get(*r) != Some(&true)) {
-                long.add(x, self.weights.0);
-                recent.add(x, self.weights.1);
+        if self.blocks.is_empty() || self.filled >= (per_day / BLOCKS).max(1.0) - 1e-9 {
+            self.blocks.push_back(vec![Histogram::default(); features]);
+            self.filled = 0.0;
+            while self.blocks.len() as f64 > BLOCKS + 1.0 {
+                self.blocks.pop_front();
             }
         }
-        if self.weights.1 > RESCALE {
-            self.long.iter_mut().for_each(|h| h.scale(1.0 / self.weights.0));
-            self.recent.iter_mut().for_each(|h| h.scale(1.0 / self.weights.1));
-            self.weights = (1.0, 1.0);
+        self.filled += 1.0;
+        self.long.resize_with(features, Histogram::default);
+        let Some(block) = self.blocks.back_mut() else { return };
+        for ((column, long), recent) in bucket.columns.iter().zip(&mut self.long).zip(block) {
+            for (_, &x) in column.iter().enumerate().filter(|(r, _)| bucket.imputed.get(*r) != Some(&true)) {
+                long.add(x, self.weight);
+                recent.add(x, 1.0);
+            }
+        }
+        if self.weight > RESCALE {
+            self.long.iter_mut().for_each(|h| h.scale(1.0 / self.weight));
+            self.weight = 1.0;
         }
     }
 
@@ -136,15 +159,20 @@ impl Gauges {
         if self.days < LEAST_DAYS {
             return None;
         }
-        let shifts = self.long.iter().zip(&self.recent).enumerate();
-        let shifts = shifts.filter(|(_, (long, _))| long.total() / self.weights.0 >= LEAST_ROWS);
-        let one = |(feature, (long, recent)): (usize, (&Histogram, &Histogram))| Shift { feature, index: stability(long, recent, self.weights) };
-        shifts.map(one).reduce(|best, x| if x.index > best.index { x } else { best })
+        let over = self.blocks.len().saturating_sub(1);
+        let last_day = |feature: usize| {
+            let mut all = Histogram::default();
+            self.blocks.iter().take(over).filter_map(|b| b.get(feature)).for_each(|h| all.merge(h));
+            all
+        };
+        let known = self.long.iter().enumerate().filter(|(_, long)| long.total() / self.weight >= LEAST_ROWS);
+        let one = |(feature, long): (usize, &Histogram)| Shift { feature, index: stability(long, &last_day(feature), self.weight) };
+        known.map(one).reduce(|best, x| if x.index > best.index { x } else { best })
     }
 }
 
 /// Population stability index of the recent rows against the longer past.
-fn stability(long: &Histogram, recent: &Histogram, weights: (f64, f64)) -> f64 {
+fn stability(long: &Histogram, recent: &Histogram, weight: f64) -> f64 {
     let (all, now) = (long.total(), recent.total());
     let mut bins = vec![(long.absent, recent.absent)];
     let (mut sum, mut other) = (0.0, 0.0);
@@ -159,7 +187,7 @@ fn stability(long: &Histogram, recent: &Histogram, weights: (f64, f64)) -> f64 {
     }
     bins.push((sum, other));
     bins.retain(|b| b.0 > 0.0 || b.1 > 0.0);
-    let (grant_all, grant_now) = (SMOOTH * weights.0, SMOOTH * weights.1);
+    let (grant_all, grant_now) = (SMOOTH * weight, SMOOTH);
     let n = bins.len() as f64;
     let share = |x: f64, grant: f64, total: f64| (x + grant) / (total + n * grant);
     bins.iter().map(|&(a, b)| (share(a, grant_all, all), share(b, grant_now, now))).map(|(q, p)| (p - q) * (p / q).ln()).sum()
@@ -189,10 +217,10 @@ mod tests {
         assert_eq!(g.shift(), None, "a day is too little");
         (24..24 * 10).for_each(|i| g.learn(&bucket(i, 50.0), 0, 24.0));
         assert!(g.shift().is_some_and(|s| s.index < 0.1), "{:?}", g.shift());
-        (240..264).for_each(|i| g.learn(&bucket(i, 65.0), 0, 24.0));
+        (240..265).for_each(|i| g.learn(&bucket(i, 65.0), 0, 24.0));
         let moved = g.shift();
         assert!(moved.is_some_and(|s| s.feature == 0 && s.index > 0.25), "{moved:?}");
-        (264..264 + 24 * 60).for_each(|i| g.learn(&bucket(i, 65.0), 0, 24.0));
+        (265..265 + 24 * 60).for_each(|i| g.learn(&bucket(i, 65.0), 0, 24.0));
         assert!(g.shift().is_some_and(|s| s.index < 0.1), "{:?}", g.shift());
     }
 
@@ -200,7 +228,7 @@ mod tests {
     fn a_field_that_goes_missing_is_a_shift_too_and_odd_numbers_are_defined() {
         let mut g = Gauges::default();
         (0..24 * 10).for_each(|i| g.learn(&bucket(i, 50.0), 0, 24.0));
-        for i in 240..264 {
+        for i in 240..265 {
             let mut b = bucket(i, 50.0);
             b.columns[1].fill(f64::NAN);
             b.columns[0][0] = [f64::INFINITY, -1e308, 1e308, -3.0][i as usize % 4];

@@ -9,11 +9,16 @@ pub const QUIET_BUCKETS: i64 = 12;
 /// Buckets in a row that are kept out of the baseline; after that the entity is taken to have changed for good and its
 /// rows count again, so that alarms about a new level end after about an hour of five-minute buckets.
 pub const ADAPT_BUCKETS: u32 = 12;
+/// Buckets of reports after which an alarm has been said: a day of them, within these bounds. What goes on after that is reported only
+/// when it becomes [`WORSE`]. This ends alarms even where a detector never gets used to an entity that is unlike all others.
+const SAID_BUCKETS: (f64, f64) = (24.0, 288.0);
+/// Decades of surprise above all that the story had before.
+const WORSE: f64 = 1.0;
 /// Weight of a row of an entity that seems to have changed for good.
 const ADAPT_WEIGHT: f64 = 0.5;
 
 /// A run of anomalies of one entity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Story {
     /// Id of its first anomaly.
     pub id: String,
@@ -21,6 +26,8 @@ pub struct Story {
     pub since_ms: i64,
     last_ms: i64,
     buckets: u32,
+    /// Largest surprise that was reported.
+    peak: f64,
 }
 
 /// Open stories by entity key hash, bounded by the number of anomalies in the quiet period.
@@ -44,16 +51,30 @@ impl Stories {
         if lasted >= ADAPT_BUCKETS { ADAPT_WEIGHT } else { 0.0 }
     }
 
+    /// Whether a row above the threshold is the rest of a story that was told: it is not reported again.
+    pub fn is_said(&self, key_hash: u64, bucket_start_ms: i64, span_ms: i64, buckets_per_day: f64, surprise: f64) -> bool {
+        let enough = buckets_per_day.clamp(SAID_BUCKETS.0, SAID_BUCKETS.1);
+        self.open(key_hash, bucket_start_ms, span_ms).is_some_and(|s| f64::from(s.buckets) >= enough && surprise < s.peak + WORSE)
+    }
+
+    /// Keeps a story open that goes on without being reported.
+    pub fn go_on(&mut self, key_hash: u64, bucket_start_ms: i64) {
+        if let Some(story) = self.open.get_mut(&key_hash) {
+            story.last_ms = story.last_ms.max(bucket_start_ms);
+        }
+    }
+
     /// Notes that an anomaly of an entity was reported, and closes what has been quiet for long.
-    pub fn note(&mut self, key_hash: u64, id: &str, bucket_start_ms: i64, span_ms: i64) {
+    pub fn note(&mut self, key_hash: u64, id: &str, bucket_start_ms: i64, span_ms: i64, surprise: f64) {
         let continued = self.open(key_hash, bucket_start_ms, span_ms).is_some();
-        let story =
-            self.open.entry(key_hash).or_insert_with(|| Story { id: id.into(), since_ms: bucket_start_ms, last_ms: bucket_start_ms, buckets: 0 });
+        let fresh = || Story { id: id.into(), since_ms: bucket_start_ms, last_ms: bucket_start_ms, buckets: 0, peak: 0.0 };
+        let story = self.open.entry(key_hash).or_insert_with(fresh);
         if !continued {
-            *story = Story { id: id.into(), since_ms: bucket_start_ms, last_ms: bucket_start_ms, buckets: 0 };
+            *story = fresh();
         }
         story.last_ms = bucket_start_ms;
         story.buckets += 1;
+        story.peak = story.peak.max(surprise);
     }
 
     /// Forgets stories that have been quiet for long.
@@ -73,13 +94,28 @@ mod tests {
         for i in 0..20 {
             let w = s.learn_weight(1, i * 10, 10, true);
             assert_eq!(w, if i < i64::from(ADAPT_BUCKETS) { 0.0 } else { ADAPT_WEIGHT });
-            s.note(1, &format!("a{i}"), i * 10, 10);
+            s.note(1, &format!("a{i}"), i * 10, 10, 4.0);
         }
         assert_eq!(s.open(1, 200, 10).map(|x| (x.id.as_str(), x.since_ms)), Some(("a0", 0)));
         assert_eq!(s.open(1, 190 + 130, 10), None);
-        s.note(1, "b", 400, 10);
+        s.note(1, "b", 400, 10, 4.0);
         assert_eq!(s.open(1, 400, 10).map(|x| x.id.as_str()), Some("b"));
         s.close_quiet(10_000, 10);
         assert_eq!(s, Stories::default());
+    }
+
+    #[test]
+    fn what_was_said_for_a_day_is_said_again_only_when_it_gets_worse_or_was_quiet() {
+        let mut s = Stories::default();
+        for i in 0..24 {
+            assert!(!s.is_said(1, i * 10, 10, 24.0, 5.0));
+            s.note(1, "a", i * 10, 10, 5.0);
+        }
+        for i in 24..100 {
+            assert!(s.is_said(1, i * 10, 10, 24.0, 5.9) && !s.is_said(1, i * 10, 10, 24.0, 6.0));
+            s.go_on(1, i * 10);
+        }
+        assert!(!s.is_said(1, 1_120, 10, 24.0, 5.0), "after a quiet time it is news");
+        assert!(!s.is_said(2, 240, 10, 24.0, 5.0) && !s.is_said(1, 1_000, 10, 288.0, 5.0));
     }
 }

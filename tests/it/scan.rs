@@ -237,7 +237,7 @@ fn a_table_has_a_score_for_every_row_to_score() {
     files.write("train.csv", "a,b\n".to_owned() + &(0..300).map(row).collect::<String>());
     files.write("test.csv", "b,a\n".to_owned() + &(0..20).map(row).collect::<String>() + "9,9\n");
     let (code, _, err) = scan(files.0.path(), &["--preset", "table", "--train", "train.csv", "test.csv", "--scores", "s.csv"], b"");
-    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(code == 0 && err.starts_with("elkhound: test (detector table): ") && err.lines().count() == 1, "{code} {err}");
     let scores = std::fs::read_to_string(files.path("s.csv")).unwrap();
     let rows: Vec<Vec<&str>> = scores.lines().map(|l| l.split(',').collect()).collect();
     assert_eq!((rows[0].as_slice(), rows.len(), &rows[21][..2]), (&["file", "row", "score"][..], 22, &["test", "20"][..]));
@@ -259,5 +259,60 @@ fn wrong_arguments_say_what_is_right() {
     ] {
         let (code, _, err) = scan(files.0.path(), &[&["web.log"], args].concat(), b"");
         assert_eq!((code, err.contains(words)), (78, true), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_table_says_what_was_chosen_and_why() {
+    let files = Files::new();
+    let table = |rows: std::ops::Range<u32>| rows.fold("a,b,c\n".to_owned(), |t, i| t + &format!("{},{},{}\n", i % 17, (i * 7) % 23, (i * i) % 29));
+    files.write("train.csv", table(0..300));
+    files.write("test.csv", table(300..340));
+    let args = ["--preset", "table", "--train", "train.csv", "test.csv"];
+    let (code, _, err) = scan(files.0.path(), &args, b"");
+    assert!(
+        code == 0
+            && err.starts_with("elkhound: test (detector table): ")
+            && err.contains("weight of neighbours")
+            && err.contains("300 training rows"),
+        "{err}"
+    );
+    let (_, out, err) = scan(files.0.path(), &[&["--json"], &args[..]].concat(), b"");
+    let out: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((err.as_str(), &out["choices"][0]["detector"], &out["choices"][0]["file"]), ("", &"table".into(), &"test".into()));
+    assert!(out["choices"][0]["why"].as_str().is_some_and(|w| w.contains("300 training rows")), "{out}");
+}
+
+#[test]
+fn series_of_no_use_are_defined() {
+    let files = Files::new();
+    let series = |name: &str, values: &[&str]| {
+        let rows: String = values.iter().enumerate().map(|(i, v)| format!("2026-01-{:02} {:02}:00:00,{v}\n", 1 + i / 24, i % 24)).collect();
+        files.write(name, format!("timestamp,value\n{rows}"));
+    };
+    series("constant.csv", &["5"; 300]);
+    series("one.csv", &["5"]);
+    series("missing.csv", &[""; 50]);
+    series("huge.csv", &["1e308", "-1e308", "inf", "-inf", "nan", "1e999", "0", "3"].repeat(20));
+    for name in ["constant.csv", "one.csv", "missing.csv", "huge.csv"] {
+        let (code, _, err) = scan(files.0.path(), &["--preset", "series", "--time", "timestamp", "--value", "value", name, "--scores", "s.csv"], b"");
+        let scores = std::fs::read_to_string(files.path("s.csv")).unwrap();
+        let highest = scores.lines().skip(1).map(|l| l.rsplit(',').next().and_then(|s| s.parse::<f64>().ok()).unwrap()).fold(0.0, f64::max);
+        assert_eq!((code, err.as_str()), (0, ""), "{name}");
+        assert!(highest.is_finite() && (name == "huge.csv" || highest < 10.0), "{name}: {highest}");
+    }
+    files.write("timeless.csv", "value,other,third\n1,2,3\n4,5,6\n");
+    let (code, _, err) = scan(files.0.path(), &["--preset", "series", "timeless.csv"], b"");
+    assert!(code == 65 && err.contains("no column `timestamp`") && err.contains("--time"), "{code} {err}");
+}
+
+#[test]
+fn no_result_is_written_over_what_is_read() {
+    let files = Files::new();
+    files.write("web.log", log());
+    for option in ["--out", "--scores", "--html"] {
+        let (code, _, err) = scan(files.0.path(), &["web.log", option, "./web.log"], b"");
+        assert!(code == 78 && err.contains("is read") && err.contains("another file"), "{option}: {code} {err}");
+        assert_eq!(std::fs::read_to_string(files.path("web.log")).unwrap(), log(), "{option}");
     }
 }

@@ -42,7 +42,8 @@ pub fn bucket(job: &Job, start_ms: i64, rows: Vec<Row>) -> Bucket {
 
 /// A job of some features and detectors; budget and least score as given.
 pub fn job(numbers: &[&str], values: &[&str], detectors: &[&str], span_ms: i64) -> Job {
-    let spec = |name: &&str, kind: &str| FeatureSpec { name: (*name).into(), kind: kind.into(), field: Some((*name).into()), ..FeatureSpec::default() };
+    let spec =
+        |name: &&str, kind: &str| FeatureSpec { name: (*name).into(), kind: kind.into(), field: Some((*name).into()), ..FeatureSpec::default() };
     Job {
         features: numbers.iter().map(|n| spec(n, "mean")).collect(),
         value_features: values.iter().map(|n| spec(n, "values")).collect(),
@@ -76,11 +77,6 @@ pub struct Step {
 }
 
 impl Step {
-    /// Calibrated surprise of an entity.
-    pub fn surprise(&self, entity: &str) -> Option<f64> {
-        (0..self.bucket.rows()).find(|&r| self.bucket.keys.text(r) == entity).map(|r| self.scores.surprise[r])
-    }
-
     /// Whether an entity was reported.
     pub fn reports(&self, entity: &str) -> bool {
         self.anomalies.iter().any(|a| a.entity_key == entity)
@@ -91,11 +87,6 @@ impl World {
     pub fn new(job: Job) -> Self {
         let job = Arc::new(job);
         Self { models: Models::new(job.clone()).unwrap(), job, start_ms: MONDAY }
-    }
-
-    /// Buckets of a day.
-    pub fn per_day(&self) -> usize {
-        (DAY_MS / self.job.bucket_span_ms) as usize
     }
 
     /// Judges and learns the next bucket, as the pipeline does; nothing is reported while `is_learning`.
