@@ -18,7 +18,7 @@ use crate::model::AlertBudget;
 /// Buckets over which the number of judged rows is averaged.
 const MEMORY_BUCKETS: f64 = 288.0;
 /// Days that the raise is the median of, and how many there have to be.
-const DAYS: usize = 7;
+const DAYS: usize = 3;
 const LEAST_DAYS: usize = 2;
 /// Width of a bin of "how far above the threshold", and how many there are.
 const BIN: f64 = 0.05;
