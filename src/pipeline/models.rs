@@ -180,7 +180,7 @@ impl Models {
         let view = self.view(bucket, &slots);
         let mut anomalies: Vec<Anomaly> = rows.iter().map(|&row| self.anomaly(&view, scores, row)).collect();
         for (a, &row) in anomalies.iter_mut().zip(&rows).take(MAX_RULE_BOXES) {
-            a.rule_box = rule_box(job, bucket, row, &a.contributors).unwrap_or_default();
+            a.rule_box = rule_box(&self.job, bucket, row, &a.contributors).unwrap_or_default();
         }
         anomalies
     }
