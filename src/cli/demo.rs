@@ -92,6 +92,9 @@ fn play(args: &Args, is_json: bool) -> Result<(), Failure> {
     let config = args.into.as_deref().map(|file| config::load(Some(file), &Environment::of_process())).transpose();
     let config = config.map_err(|e| Failure(Exit::BadConfig, e.to_string()))?;
     let day_ms = if config.is_some() { latest_tuesday(SystemClock.now_ms()) } else { DAY_START_MS };
+    let jobs = config::load_text(JOBS, std::path::Path::new("."), &Environment::of(&[])).map_err(|e| e.to_string())?.jobs;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
+    let to = config.as_ref().map(|c| runtime.block_on(Cabinet::open(c, &jobs))).transpose()?;
     let mut requests = quiet(args.seed, day_ms - DAY_MS, day_ms + DAY_MS);
     let plants = plant(args.seed, day_ms, &mut requests);
     let count = requests.len();
@@ -103,16 +106,9 @@ fn play(args: &Args, is_json: bool) -> Result<(), Failure> {
     if !is_json {
         println!("{count} requests over two days (seed {}); {} attacks are planted in the second.\n", args.seed, plants.len());
     }
-    let jobs = config::load_text(JOBS, std::path::Path::new("."), &Environment::of(&[])).map_err(|e| e.to_string())?.jobs;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("no runtime: {e}"))?;
     let pages = args.html.is_some().then(Pages::default);
-    let (anomalies, runs) = runtime.block_on(async {
-        let to = match &config {
-            Some(config) => Some(Cabinet::open(config).await?),
-            None => None,
-        };
-        Day { day_ms, lines: &lines, pages: pages.as_ref(), to, is_json }.work(jobs).await
-    })?;
+    let day = Day { day_ms, lines: &lines, pages: pages.as_ref(), to, is_json };
+    let (anomalies, runs) = runtime.block_on(day.work(jobs))?;
     let outcome = judge(plants, anomalies, runs);
     if let Some(path) = &args.out {
         let text: String = outcome.anomalies.iter().map(|a| format!("{}\n", to_document(a))).collect();
@@ -150,28 +146,33 @@ struct Cabinet {
 }
 
 impl Cabinet {
-    async fn open(config: &Config) -> Result<Self, Failure> {
+    /// Connects. A second demo would go on behind the day of the first, so it is refused.
+    async fn open(config: &Config, jobs: &[Job]) -> Result<Self, Failure> {
         let to = config.cluster.as_ref().ok_or_else(|| Failure(Exit::BadConfig, "--into: the configuration names no cluster".into()))?;
         let connection = connect(to).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
-        Ok(Self { connection, prefix: config.indices.prefix.clone() })
+        let cabinet = Self { connection, prefix: config.indices.prefix.clone() };
+        for job in jobs {
+            let id = Self::job_id(job);
+            if cabinet.store().load_checkpoint(&id).await.map_err(|e| e.to_string())?.is_some() {
+                let advice = format!("delete the indices {}-* or choose another indices.prefix", cabinet.prefix);
+                return Err(format!("a demo is in this cluster already (job `{id}`); {advice}").into());
+            }
+        }
+        Ok(cabinet)
+    }
+
+    /// A job of the plain name may be at work there.
+    fn job_id(job: &Job) -> String {
+        format!("demo-{}", job.id)
     }
 
     fn sink(&self) -> Box<dyn Sink> {
         Box::new(AnomalyIndex::new(self.connection.cluster.clone(), &self.prefix, Arc::new(|| SystemClock.now_ms())))
     }
 
-    /// The state of a job that was never run: a second demo would go on behind the day of the first.
-    async fn store(&self, job: &str) -> Result<Box<dyn StateStore>, Failure> {
+    fn store(&self) -> Box<dyn StateStore> {
         let owner = format!("demo-{}-{}", std::process::id(), SystemClock.now_ms());
-        let mut store = ClusterStore::new(self.connection.cluster.clone(), &self.prefix, owner);
-        match store.load_checkpoint(job).await {
-            Ok(None) => Ok(Box::new(store)),
-            Ok(Some(_)) => Err(Failure(
-                Exit::Failure,
-                format!("a demo is in this cluster already (job `{job}`); delete the indices {0}-* or choose another indices.prefix", self.prefix),
-            )),
-            Err(e) => Err(Failure(Exit::Failure, e.to_string())),
-        }
+        Box::new(ClusterStore::new(self.connection.cluster.clone(), &self.prefix, owner))
     }
 }
 
@@ -198,10 +199,9 @@ impl Day<'_> {
             let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink.clone())];
             let mut store: Box<dyn StateStore> = Box::new(MemoryStore::default());
             if let Some(to) = &self.to {
-                // A job of the same name may be at work there.
-                job.id = format!("demo-{}", job.id);
+                job.id = Cabinet::job_id(&job);
                 sinks.push(to.sink());
-                store = to.store(&job.id).await?;
+                store = to.store();
             }
             let job = Arc::new(job);
             let source = Box::new(MemorySource::new(job.clone(), self.lines.clone(), format)?);
