@@ -90,7 +90,7 @@ fn lanes_body(field: &str, size: u32, figure: Value) -> Value {
 }
 
 /// What an axis says where an answer holds nothing.
-const NOTHING: &str = "nothing in this time range";
+const NOTHING: &str = "no data in this range";
 
 /// One row per bucket of an aggregation. Without any there is one row all the same, not seen (`isEmpty`), whose name says so:
 /// an axis without a value cannot be drawn, and the panel would show a warning.

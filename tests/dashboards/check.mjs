@@ -63,7 +63,7 @@ for (const [id, text] of specs(readFileSync(file, "utf8"))) {
     const notes = (svg.match(/<text /g) || []).length;
     if (!svg.includes("<svg") || svg.includes("NaN")) throw new Error("the drawing is broken");
     if (marks < 1 && !empty) throw new Error("nothing is drawn");
-    if (empty && !/nothing in this time range|no snapshot yet/.test(svg)) throw new Error("it does not say that there is nothing");
+    if (empty && !/no data in this range|no snapshot yet/.test(svg)) throw new Error("it does not say that there is nothing");
     if (svg.includes("<script")) throw new Error("a value became an element");
     if (warnings.length) throw new Error("warnings: " + warnings.join("; "));
     if (out) { mkdirSync(out, { recursive: true }); writeFileSync(join(out, id + ".svg"), svg); }

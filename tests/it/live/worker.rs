@@ -12,6 +12,7 @@ use elkhound::app::{self, Connection, Purpose};
 use elkhound::cluster::{Call, path};
 use elkhound::config::{self, Environment};
 use elkhound::math::chance::Chance;
+use elkhound::model::ids::log_view_id;
 use elkhound::model::time::{iso, parse_time};
 use elkhound::schedule::clock::SimulatedClock;
 use elkhound::schedule::runner::Mode;
@@ -244,6 +245,14 @@ async fn the_worker_finds_what_scan_finds_and_a_kill_changes_no_document() {
         for (key, (score, documents)) in &found {
             let (wanted, lines) = &scanned[key];
             assert!((score - wanted).abs() < 1e-6 && documents == lines, "{} {key:?}: {score} {wanted}", engine.name);
+        }
+        let view = log_view_id(straight, INDEX, "@timestamp");
+        for d in anomalies.values() {
+            let (link, query) = (d["elkhound"]["link"].as_str().unwrap(), d["elkhound"]["query"].as_str().unwrap());
+            let entity = d["elkhound"]["entity"]["key"].as_str().unwrap();
+            let is_explorer = engine.flavor.product == elkhound::cluster::Product::OpenSearch;
+            assert_eq!(link.starts_with("data-explorer/discover#/?"), is_explorer, "{}: {link}", engine.name);
+            assert!(link.contains(&view) && link.contains(entity) && query.ends_with(&format!("\"{entity}\"")), "{}: {link} {query}", engine.name);
         }
 
         let file = folder.path().join(format!("{killed}.yaml"));
