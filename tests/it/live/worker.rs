@@ -262,6 +262,8 @@ async fn the_worker_finds_what_scan_finds_and_a_kill_changes_no_document() {
         let again = documents(engine, &format!("{killed}-anomalies")).await;
         let inside: BTreeMap<String, Value> =
             again.into_iter().filter(|(_, d)| d["@timestamp"].as_str().and_then(parse_time).is_some_and(|t| t < end_ms)).collect();
+        // Links name the data view of the logs, whose id begins with the prefix.
+        let inside: BTreeMap<String, Value> = serde_json::from_str(&serde_json::to_string(&inside).unwrap().replace(killed, straight)).unwrap();
         assert_eq!(inside, anomalies, "{}: a kill changed documents", engine.name);
         for prefix in [straight, killed] {
             wipe(engine, prefix).await;
