@@ -70,7 +70,7 @@ fn requests(from_ms: i64) -> Vec<Request> {
         out.push(attack("203.0.113.7", 5, "/login".into(), 401));
         out.push(attack("203.0.113.8", 17, format!("/.{}", n % 40), 404));
     }
-    out.sort_by(|a, b| a.at_ms.cmp(&b.at_ms));
+    out.sort_by_key(|a| a.at_ms);
     out
 }
 
