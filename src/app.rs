@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::cluster::client::Cluster;
 use crate::cluster::connect::{ClusterOptions, Credentials, Tls};
 use crate::cluster::error::ClusterError;
-use crate::cluster::flavor::Flavor;
+use crate::cluster::flavor::{Flavor, Product};
 use crate::cluster::limit::Limits;
 use crate::cluster::timer::RealTimer;
 use crate::config::{ClusterConfig, Config, IndicesConfig, Login};
@@ -21,6 +21,7 @@ use crate::schedule::runner::{Listener, Runner};
 use crate::setup::artefacts::Lifecycle;
 use crate::setup::{install, retention};
 use crate::sinks::anomaly_index::AnomalyIndex;
+use crate::source::discover::{Discover, Form};
 use crate::source::index::IndexSource;
 use crate::state::StateStore;
 use crate::state::cluster_store::ClusterStore;
@@ -74,6 +75,13 @@ pub async fn connect(config: &ClusterConfig) -> Result<Connection, ClusterError>
     Ok(Connection { cluster, flavor })
 }
 
+/// Which Discover stands beside a cluster.
+pub fn discover_form(flavor: &Flavor) -> Form {
+    let mut parts = flavor.version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if flavor.product == Product::OpenSearch && version >= (2, 10) { Form::DataExplorer } else { Form::Kibana }
+}
+
 /// What a runner is to do with what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -96,8 +104,9 @@ pub fn runner(
     stop: watch::Receiver<bool>,
 ) -> Result<Runner, String> {
     let job = Arc::new(job);
-    let source = IndexSource::new(job.clone(), to.cluster.clone(), to.flavor.clone())?;
     let prefix = &config.indices.prefix;
+    let links = Discover { url: config.dashboards_url.clone(), form: discover_form(&to.flavor), prefix: prefix.clone() };
+    let source = IndexSource::new(job.clone(), to.cluster.clone(), to.flavor.clone())?.with_links(links);
     let now = clock.clone();
     let sink = AnomalyIndex::new(to.cluster.clone(), prefix, Arc::new(move || now.now_ms()));
     let owner = format!("{}-{}", std::process::id(), clock.now_ms());

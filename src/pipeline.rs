@@ -136,6 +136,7 @@ impl Pipeline {
             let is_learning = bucket.end_ms() <= self.options.learn_until_ms;
             let graded = if is_learning { Vec::new() } else { self.models.grade(&bucket, &scores) };
             let mut anomalies = self.models.decide(graded);
+            self.attach_places(&mut anomalies);
             self.attach_samples(&mut anomalies).await;
             if !is_learning && let Some(tap) = &mut self.tap {
                 tap.judged(&bucket, &scores, &anomalies);
@@ -201,6 +202,13 @@ impl Pipeline {
             }
         }
         Ok(receipt)
+    }
+
+    fn attach_places(&self, anomalies: &mut [Anomaly]) {
+        for a in anomalies {
+            let place = self.source.place(&a.entity_key, Window::new(a.start_ms, a.start_ms.saturating_add(a.span_ms)));
+            (a.query, a.link) = (place.query, place.link);
+        }
     }
 
     /// Evidence is a courtesy: when it cannot be had the anomaly goes out without it.

@@ -132,6 +132,9 @@ struct Difference {
     in_both: usize,
 }
 
+/// Both sides, how many labels there were, and what would change.
+type Counted = (Vec<Side>, Option<usize>, Option<Difference>);
+
 /// Runs it.
 pub fn run(args: &Args, is_json: bool) -> Exit {
     match try_run(args) {
@@ -146,7 +149,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     }
 }
 
-fn try_run(args: &Args) -> Result<(Vec<Side>, Option<usize>, Option<Difference>), Stop> {
+fn try_run(args: &Args) -> Result<Counted, Stop> {
     let mut labels = match &args.labels {
         Some(path) => Some(labels::read(path)?),
         None => None,

@@ -2,16 +2,17 @@
 
 use serde_json::json;
 
+use super::connect::ConfigFile;
 use super::exit::Exit;
-use crate::config::{Config, Login};
+use crate::config::{self, Config, Environment, Login};
 use crate::dashboards::import::{self, Imported, Place, import};
-use crate::dashboards::{Target, ndjson};
+use crate::dashboards::{Logs, Target, log_views, ndjson};
 
 /// Where dashboards are to be imported.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct To {
-    /// Import the dashboards into Kibana or OpenSearch Dashboards at this address.
-    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "http://localhost:5601")]
+    /// Import the dashboards into Kibana or OpenSearch Dashboards at this address, or that of `dashboards.url`.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     pub dashboards: Option<String>,
     /// Kibana space to import into.
     #[arg(long, value_name = "NAME", requires = "dashboards")]
@@ -30,10 +31,12 @@ pub struct To {
 /// Imports with the login and the certificates of the cluster, and says what happened.
 pub async fn install(to: &To, config: &Config, is_dry: bool, is_json: bool) -> Result<(), (Exit, String)> {
     let Some(url) = &to.dashboards else { return Ok(()) };
+    let own = config.dashboards_url.as_deref().unwrap_or("http://localhost:5601");
+    let url = if url.is_empty() { own } else { url };
     let text = |o: &Option<String>| o.clone().unwrap_or_default();
     let cluster = config.cluster.as_ref();
     let place = Place {
-        url: url.clone(),
+        url: url.to_owned(),
         login: cluster.map_or(import::Login::None, |c| login(&c.login)),
         ca_pem: cluster.and_then(|c| c.ca_pem.clone()),
         verify: cluster.is_none_or(|c| c.verify),
@@ -42,6 +45,7 @@ pub async fn install(to: &To, config: &Config, is_dry: bool, is_json: bool) -> R
         workspace: text(&to.workspace),
         overwrite: !to.keep_existing,
         prefix: config.indices.prefix.clone(),
+        logs: logs(config),
     };
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err((Exit::BadConfig, format!("--dashboards `{url}` is no address; write it like https://kibana:5601")));
@@ -83,15 +87,23 @@ fn say(done: &Imported, url: &str, is_json: bool) {
     }
 }
 
+/// What the jobs read.
+fn logs(config: &Config) -> Vec<Logs> {
+    config.jobs.iter().map(|j| Logs { index: j.index.clone(), time_field: j.time_field.clone() }).collect()
+}
+
 /// For which product to print.
 #[derive(Debug, Clone, clap::Args)]
 pub struct For {
     /// Which product the file is for.
     #[arg(long, value_enum, default_value = "kibana")]
     product: Product,
-    /// What the names of the indices begin with.
-    #[arg(long, default_value = "elkhound")]
-    prefix: String,
+    /// What the names of the indices begin with; `indices.prefix` of the configuration when it is not given.
+    #[arg(long)]
+    prefix: Option<String>,
+    /// With a configuration the data views of its jobs' logs are printed too.
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 /// The products.
@@ -107,6 +119,16 @@ pub fn print(to: &For) -> Exit {
         Product::Kibana => Target::Kibana,
         Product::Opensearch => Target::OpenSearch,
     };
-    print!("{}", ndjson(target, &to.prefix));
+    let file = to.file.config.as_deref();
+    let config = match file.map(|f| config::load(Some(f), &Environment::of_process())).transpose() {
+        Ok(config) => config,
+        Err(e) => {
+            eprintln!("elkhound: {e}");
+            return Exit::BadConfig;
+        }
+    };
+    let own = config.as_ref().map_or("elkhound", |c| c.indices.prefix.as_str());
+    let prefix = to.prefix.as_deref().unwrap_or(own);
+    print!("{}{}", ndjson(target, prefix), log_views(target, prefix, &config.as_ref().map(logs).unwrap_or_default()));
     Exit::Ok
 }

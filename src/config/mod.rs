@@ -31,6 +31,8 @@ pub struct Config {
     pub indices: IndicesConfig,
     /// Where state is kept.
     pub state: StateConfig,
+    /// Address of Kibana or OpenSearch Dashboards, if one is given.
+    pub dashboards_url: Option<String>,
     /// Example documents per anomaly.
     pub evidence_samples: usize,
     /// What we say about ourselves.

@@ -24,6 +24,7 @@ pub(super) fn resolve(tree: &Tree, mistakes: Mistakes) -> Result<Config, ConfigE
     let cluster = cluster(root.section("cluster"), &tree.folder);
     let indices = indices(root.section("indices"));
     let state = state(root.section("state"), &tree.folder);
+    let dashboards_url = dashboards_url(root.section("dashboards"));
     let evidence = root.section("evidence");
     let evidence_samples = evidence.count("samples", 0, 100).unwrap_or(0) as usize;
     evidence.done();
@@ -34,7 +35,11 @@ pub(super) fn resolve(tree: &Tree, mistakes: Mistakes) -> Result<Config, ConfigE
         mistakes.add("cluster.hosts", "there are jobs and no cluster to read from", "name it, such as `hosts: [https://localhost:9200]`");
     }
     let list = mistakes.into_list();
-    if list.is_empty() { Ok(Config { cluster, indices, state, evidence_samples, telemetry, jobs }) } else { Err(ConfigError { mistakes: list }) }
+    if list.is_empty() {
+        Ok(Config { cluster, indices, state, dashboards_url, evidence_samples, telemetry, jobs })
+    } else {
+        Err(ConfigError { mistakes: list })
+    }
 }
 
 /// A job made of a preset alone, with the defaults of the reference: for files, where no configuration is needed.
@@ -169,6 +174,25 @@ fn state(s: Section<'_>, folder: &Path) -> StateConfig {
         StateConfig { folder: is_folder.then(|| folder.join(named)), snapshot_every: s.count("snapshot_every", 1, 100_000).unwrap_or(12) as u32 };
     s.done();
     out
+}
+
+/// The address that links begin with: everybody who reads an anomaly sees it, so it may hold no secret.
+fn dashboards_url(s: Section<'_>) -> Option<String> {
+    let text = s.text("url").filter(|t| !t.is_empty());
+    if let Some(text) = &text {
+        let mend = "write it as `https://kibana.example:5601`, with its base path and space";
+        match url::Url::parse(text) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                s.wrong("url", "user and password stand in the address", "leave them out: links are read by many");
+            }
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => s.wrong("url", "it begins with neither https:// nor http://", mend),
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => s.wrong("url", "it goes on behind the base path", mend),
+            Ok(_) => {}
+            Err(_) => s.wrong("url", "it is no address", mend),
+        }
+    }
+    s.done();
+    text
 }
 
 fn telemetry(s: Section<'_>) -> TelemetryConfig {

@@ -119,7 +119,6 @@ pub fn formats(index: Index, prefix: &str) -> Value {
         })
         .collect();
     let entity = format!("dashboards#/view/{prefix}-entity?_a=(query:(language:kuery,query:'elkhound.entity.key:%22{{{{value}}}}%22'))");
-    let logs = "discover#/?_a=(query:(language:kuery,query:'{{value}}'))";
     let link = |template: &str, label: &str| json!({ "id": "url", "params": { "urlTemplate": template, "labelTemplate": label, "openLinkInCurrentTab": false } });
     let all = [
         ("elkhound.actual", number("0,0.[00]")),
@@ -127,7 +126,6 @@ pub fn formats(index: Index, prefix: &str) -> Value {
         ("elkhound.entity.key", link(&entity, "{{value}}")),
         ("elkhound.link", link("{{rawValue}}", "raw logs")),
         ("elkhound.lower", number("0,0.[00]")),
-        ("elkhound.query", link(logs, "search in Discover")),
         ("elkhound.score", number("0.0")),
         ("elkhound.severity", json!({ "id": "color", "params": { "fieldType": "string", "colors": colours } })),
         ("elkhound.typical", number("0,0.[00]")),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Target, ndjson};
+use super::{Logs, Target, log_views, ndjson};
 use crate::model::problem::printable;
 
 /// Longest wait for an answer.
@@ -58,6 +58,8 @@ pub struct Place {
     pub overwrite: bool,
     /// Prefix of index names and ids.
     pub prefix: String,
+    /// Logs that findings link to.
+    pub logs: Vec<Logs>,
 }
 
 impl Default for Place {
@@ -72,6 +74,7 @@ impl Default for Place {
             workspace: String::new(),
             overwrite: true,
             prefix: "elkhound".into(),
+            logs: Vec::new(),
         }
     }
 }
@@ -137,7 +140,7 @@ pub async fn import(place: &Place) -> Result<Imported, ImportError> {
     let client = client(place)?;
     let number = version(&client, place).await?;
     let (target, server, warning) = choose(&number)?;
-    let file = ndjson(target, &place.prefix);
+    let file = ndjson(target, &place.prefix) + &log_views(target, &place.prefix, &place.logs);
     let sent = file.lines().count() as u64;
     let body = multipart(&file);
     let mut url = format!("{}/api/saved_objects/_import?overwrite={}", base(place), place.overwrite);

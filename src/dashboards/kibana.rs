@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::opensearch::{INDEX_REFERENCE, note, object_id, pretty};
 use super::panel::{COLOURS, Column, Dashboard, Drawing, Index, Measure, Panel, Shape, Split, Terms, View, severity_is};
-use super::{fields, list, vega};
+use super::{Logs, fields, list, vega};
+use crate::model::ids::log_view_id;
 
 /// Versions of the shapes written here, by type: each the one that Kibana 8.9 has, which newer ones migrate.
 pub const VERSIONS: [(&str, &str); 3] = [("index-pattern", "7.11.0"), ("search", "7.9.3"), ("dashboard", "8.9.0")];
@@ -53,6 +54,12 @@ fn data_view(index: Index, prefix: &str) -> Value {
         attributes["timeFieldName"] = json!(field);
     }
     object("index-pattern", index.object_id(prefix), attributes, Vec::new())
+}
+
+/// The data view of the logs that a job reads.
+pub fn log_view(logs: &Logs, prefix: &str) -> Value {
+    let attributes = json!({ "title": logs.index, "name": format!("Elkhound logs: {}", logs.index), "timeFieldName": logs.time_field });
+    object("index-pattern", log_view_id(prefix, &logs.index, &logs.time_field), attributes, Vec::new())
 }
 
 fn search(panel: &Panel, columns: &[&str], prefix: &str) -> Value {

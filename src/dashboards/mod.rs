@@ -53,6 +53,25 @@ pub fn ndjson(target: Target, prefix: &str) -> String {
     objects(target, prefix).iter().map(|o| format!("{o}\n")).collect()
 }
 
+/// Logs that a job reads: what a finding's link shows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Logs {
+    /// Index pattern.
+    pub index: String,
+    /// Field of the time picker.
+    pub time_field: String,
+}
+
+/// Data views (index patterns) of logs, one object per line, each once: what `elkhound.link` opens.
+pub fn log_views(target: Target, prefix: &str, logs: &[Logs]) -> String {
+    let each: std::collections::BTreeSet<&Logs> = logs.iter().collect();
+    let write = |l: &&Logs| match target {
+        Target::OpenSearch => opensearch::log_view(l, prefix),
+        Target::Kibana => kibana::log_view(l, prefix),
+    };
+    each.iter().map(|l| format!("{}\n", write(l))).collect()
+}
+
 /// The README of the folder: what each panel answers.
 pub fn readme() -> String {
     let mut out = String::from(include_str!("readme_head.md"));

@@ -5,7 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use super::panel::{COLOURS, Column, Dashboard, Index, Measure, Panel, Shape, Split, Terms, View, severity_is};
-use super::{fields, list, vega};
+use super::{Logs, fields, list, vega};
+use crate::model::ids::log_view_id;
 
 /// Newest versions that every OpenSearch Dashboards knows, by type.
 pub const VERSIONS: [(&str, &str); 4] = [("index-pattern", "7.6.0"), ("visualization", "7.10.0"), ("search", "7.9.3"), ("dashboard", "7.9.3")];
@@ -40,6 +41,15 @@ fn index_pattern(index: Index, prefix: &str) -> Value {
         attributes["timeFieldName"] = json!(field);
     }
     json!({ "type": "index-pattern", "id": index.object_id(prefix), "attributes": attributes, "references": [], "migrationVersion": version("index-pattern") })
+}
+
+/// The index pattern of the logs that a job reads; its fields are the server's to find out.
+pub fn log_view(logs: &Logs, prefix: &str) -> Value {
+    json!({
+        "type": "index-pattern", "id": log_view_id(prefix, &logs.index, &logs.time_field),
+        "attributes": { "title": logs.index, "timeFieldName": logs.time_field },
+        "references": [], "migrationVersion": version("index-pattern"),
+    })
 }
 
 fn object_of(panel: &Panel, prefix: &str) -> Value {

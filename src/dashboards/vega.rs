@@ -43,12 +43,11 @@ pub fn spec(drawing: Drawing, prefix: &str) -> Value {
         url["%context%"] = json!(true);
         url["%timefield%"] = json!(field);
     }
-    let property = if drawing == Drawing::Band { "aggregations.e.buckets" } else { "aggregations.lanes.buckets" };
     let mut out = json!({
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "autosize": { "type": "fit", "contains": "padding" },
         "background": null,
-        "data": { "url": url, "format": { "property": property } },
+        "data": { "url": url, "format": { "property": "aggregations" } },
         "config": {
             "kibana": { "hideWarnings": false },
             "view": { "stroke": null },
@@ -61,8 +60,8 @@ pub fn spec(drawing: Drawing, prefix: &str) -> Value {
         Drawing::Lanes(rows) => lanes(rows),
         Drawing::WindowLanes => window_lanes(),
         Drawing::Band => band(),
-        Drawing::Lag => hours("behind the clock"),
-        Drawing::SnapshotAge => hours("since the newest snapshot"),
+        Drawing::Lag => hours("behind the clock", NOTHING),
+        Drawing::SnapshotAge => hours("since the newest snapshot", "no snapshot yet"),
     };
     if let (Some(out), Value::Object(drawn)) = (out.as_object_mut(), drawn) {
         out.extend(drawn);
@@ -90,15 +89,40 @@ fn lanes_body(field: &str, size: u32, figure: Value) -> Value {
     })
 }
 
+/// What an axis says where an answer holds nothing.
+const NOTHING: &str = "no data in this range";
+
+/// One row per bucket of an aggregation. Without any there is one row all the same, not seen (`isEmpty`), whose name says so:
+/// an axis without a value cannot be drawn, and the panel would show a warning.
+fn buckets(agg: &str, instead: &str) -> Vec<Value> {
+    let own = format!("datum.{agg} && length(datum.{agg}.buckets) > 0 ? datum.{agg}.buckets : [{instead}]");
+    let mut out = vec![json!({ "calculate": own, "as": "row" }), json!({ "flatten": ["row"] })];
+    out.extend(["key", "s", "t", "f", "isEmpty"].map(|name| json!({ "calculate": format!("datum.row.{name}"), "as": name })));
+    out
+}
+
+/// Unseen while there is nothing to see.
+fn seen(opacity: f64) -> Value {
+    json!({ "condition": { "test": "datum.isEmpty", "value": 0 }, "value": opacity })
+}
+
 /// One row per cell that holds something: `key`, `start`, `end`, `b.doc_count`, `b.s.value`.
 fn cells() -> Value {
-    json!([
-        { "calculate": "length(datum.t.buckets) > 1 ? datum.t.buckets[1].key - datum.t.buckets[0].key : 3600000", "as": "width" },
-        { "flatten": ["t.buckets"], "as": ["b"] },
-        { "filter": "datum.b.doc_count > 0" },
-        { "calculate": "datum.b.key", "as": "start" },
-        { "calculate": "datum.b.key + datum.width", "as": "end" },
-    ])
+    let instead = format!("{{key: '{NOTHING}', isEmpty: true, t: {{buckets: [{{key: now(), doc_count: 1, s: {{value: 0}}}}]}}}}");
+    let mut out = buckets("lanes", &instead);
+    out.extend(per_cell());
+    Value::Array(out)
+}
+
+fn per_cell() -> [Value; 5] {
+    let width = "length(datum.t.buckets) > 1 ? datum.t.buckets[1].key - datum.t.buckets[0].key : 3600000";
+    [
+        json!({ "calculate": width, "as": "width" }),
+        json!({ "flatten": ["t.buckets"], "as": ["b"] }),
+        json!({ "filter": "datum.b.doc_count > 0" }),
+        json!({ "calculate": "datum.b.key", "as": "start" }),
+        json!({ "calculate": "datum.b.key + datum.width", "as": "end" }),
+    ]
 }
 
 fn threshold_scale() -> Value {
@@ -114,6 +138,7 @@ fn lane_encoding(title: &str, colour: Value, tooltip: Value) -> Value {
             "x2": { "field": "end" },
             "y": { "field": "key", "type": "nominal", "sort": { "field": "b.s.value", "op": "max", "order": "descending" }, "axis": { "title": null, "labelLimit": 200, "grid": true } },
             "color": colour,
+            "opacity": seen(1.0),
             "tooltip": tooltip,
         },
         "description": title,
@@ -176,23 +201,27 @@ fn band_body() -> Value {
 fn band() -> Value {
     let x = json!({ "field": "b.key", "type": "temporal", "scale": { "type": "utc" }, "axis": { "title": null } });
     let y = |field: &str| json!({ "field": field, "type": "quantitative", "scale": { "zero": true }, "title": "Strongest feature" });
+    let cell = "{key: now(), s: {value: 0}, actual: {value: 1}, typical: {value: 1}, lower: {value: 0}, upper: {value: 1}}";
+    let instead = format!("{{key: '{NOTHING}', isEmpty: true, f: {{buckets: [{{key: '', t: {{buckets: [{cell}]}}}}]}}}}");
+    let mut transform = buckets("e", &instead);
+    transform.extend([
+        json!({ "flatten": ["f.buckets"], "as": ["g"] }),
+        json!({ "flatten": ["g.t.buckets"], "as": ["b"] }),
+        json!({ "calculate": "datum.b.lower.value === null ? 0 : datum.b.lower.value", "as": "low" }),
+        json!({ "calculate": "datum.b.upper.value === null ? datum.b.typical.value : datum.b.upper.value", "as": "high" }),
+        json!({ "calculate": "datum.isEmpty ? datum.key : datum.key + ': ' + datum.g.key", "as": "what" }),
+    ]);
     json!({
         "description": "Actual against typical of the strongest entity",
-        "transform": [
-            { "flatten": ["f.buckets"], "as": ["g"] },
-            { "flatten": ["g.t.buckets"], "as": ["b"] },
-            { "calculate": "datum.b.lower.value === null ? 0 : datum.b.lower.value", "as": "low" },
-            { "calculate": "datum.b.upper.value === null ? datum.b.typical.value : datum.b.upper.value", "as": "high" },
-            { "calculate": "datum.key + ': ' + datum.g.key", "as": "what" },
-        ],
+        "transform": transform,
         "layer": [
-            { "mark": { "type": "rule", "strokeWidth": 9, "opacity": 0.35, "color": "#7aa7d6" }, "encoding": { "x": x, "y": y("low"), "y2": { "field": "high" } } },
+            { "mark": { "type": "rule", "strokeWidth": 9, "color": "#7aa7d6" }, "encoding": { "opacity": seen(0.35), "x": x, "y": y("low"), "y2": { "field": "high" } } },
             { "mark": { "type": "line", "strokeDash": [5, 4], "color": "#3d7fc4" }, "encoding": { "x": x, "y": y("b.typical.value") } },
             { "mark": { "type": "line", "opacity": 0.5, "color": INK }, "encoding": { "x": x, "y": y("b.actual.value") } },
             {
                 "mark": { "type": "point", "filled": true, "size": 70 },
                 "encoding": {
-                    "x": x, "y": y("b.actual.value"),
+                    "x": x, "y": y("b.actual.value"), "opacity": seen(1.0),
                     "color": { "field": "b.s.value", "type": "quantitative", "scale": threshold_scale(), "legend": { "title": "Score" } },
                     "tooltip": [
                         { "field": "what", "type": "nominal", "title": "Entity and feature" },
@@ -212,15 +241,15 @@ fn band() -> Value {
     })
 }
 
-fn hours(what: &str) -> Value {
+fn hours(what: &str, nothing: &str) -> Value {
+    let mut transform = buckets("lanes", &format!("{{key: '{nothing}', isEmpty: true, s: {{value: now() - 3600000}}}}"));
+    transform.extend([json!({ "filter": "datum.s.value !== null" }), json!({ "calculate": "(now() - datum.s.value) / 3600000", "as": "hours" })]);
     json!({
         "description": format!("Hours {what} by job"),
-        "transform": [
-            { "filter": "datum.s.value !== null" },
-            { "calculate": "(now() - datum.s.value) / 3600000", "as": "hours" },
-        ],
+        "transform": transform,
         "layer": [
             { "mark": { "type": "bar", "color": "#5f93c9", "tooltip": true }, "encoding": {
+                "opacity": seen(1.0),
                 "x": { "field": "hours", "type": "quantitative", "title": format!("hours {what}") },
                 "y": { "field": "key", "type": "nominal", "sort": null, "axis": { "title": null, "labelLimit": 200 } },
                 "tooltip": [
@@ -230,6 +259,7 @@ fn hours(what: &str) -> Value {
                 ],
             } },
             { "mark": { "type": "text", "align": "left", "dx": 4 }, "encoding": {
+                "opacity": seen(1.0),
                 "x": { "field": "hours", "type": "quantitative" },
                 "y": { "field": "key", "type": "nominal", "sort": null },
                 "text": { "field": "hours", "type": "quantitative", "format": ",.1f" },

@@ -62,6 +62,11 @@ pub fn address(network: u8, i: usize) -> String {
     format!("{network}.{}.{}.{}", (i / 64_516) % 250, (i / 254) % 254, i % 254 + 1)
 }
 
+/// Lines that a rotation of the log cut off, as every real log has them: nobody can read them, so they are counted.
+pub fn torn(day_ms: i64) -> impl Iterator<Item = (i64, String)> {
+    [0, 6, 12, 18].into_iter().map(move |hour| (day_ms + hour * 3_600_000, format!("{SHOP} 198.51.100.{} - - [", hour + 1)))
+}
+
 /// All quiet requests of `[start_ms, end_ms)`, in no order.
 pub fn quiet(seed: u64, start_ms: i64, end_ms: i64) -> Vec<Request> {
     let mut out = Vec::new();

@@ -25,6 +25,13 @@ pub fn run_id(job: &str, start_ms: i64, end_ms: i64) -> String {
     document_id(&[job.as_bytes(), b"run", &start_ms.to_be_bytes(), &end_ms.to_be_bytes()])
 }
 
+/// Id of the data view (index pattern) that shows the logs of an index: the same for everybody who knows prefix, index and
+/// time field, so that a link can name it before it is there. Only letters, digits and hyphens are safe in it.
+pub fn log_view_id(prefix: &str, index: &str, time_field: &str) -> String {
+    let id = document_id(&[index.as_bytes(), b"log view", time_field.as_bytes()]);
+    format!("{prefix}-logs-{}", id.get(..12).unwrap_or_default())
+}
+
 /// Seed for anything random that a job does at an instant: a function of job and time alone.
 pub fn seed(job: &str, purpose: &str, at_ms: i64) -> u64 {
     let mut bytes = Vec::with_capacity(job.len() + purpose.len() + 16);

@@ -39,6 +39,7 @@ pub fn report(report: &Report<'_>) -> String {
             held => report.runs.iter().filter(|r| !matches!(r.verdict.as_str(), "done" | "learned")).count(),
             data => Value::from_safe_string(payload::data(report)),
             plain => ranked.iter().take(PLAIN_ROWS).map(|a| plain(a)).collect::<Vec<_>>(),
+            is_all => ranked.len() <= PLAIN_ROWS,
             plain_rows => PLAIN_ROWS,
         },
     )

@@ -13,7 +13,7 @@ pub fn render(stats: &Stats) -> String {
         .iter()
         .map(|j| {
             context! {
-                job => clean(&j.job, 100), state => j.state.as_str(), is_held => j.state == "held", why => clean(&[&[j.why.clone()], j.warnings.as_slice()].concat().join(" "), 400),
+                job => clean(&j.job, 100), state => j.state.as_str(), is_held => j.state == "held", why => clean(&[std::slice::from_ref(&j.why), j.warnings.as_slice()].concat().join(" "), 400),
                 lag => j.lag_ms.map(duration).unwrap_or_default(), done => grouped(j.windows_done), held => grouped(j.windows_held),
                 documents => grouped(j.documents), entities => grouped(j.entities), anomalies => grouped(j.anomalies), late => grouped(j.late_documents),
                 retries => grouped(j.retries), skipped => grouped(j.skipped_documents), until => j.done_until_ms.map(page::minute).unwrap_or_default(),

@@ -71,7 +71,7 @@ impl AnomalyIndex {
     /// Writes a later revision over an earlier one, never the other way round.
     async fn revise(&self, anomaly: &Anomaly) -> Result<Receipt, ClusterError> {
         let index = monthly_index(&self.prefix, "anomalies", anomaly.start_ms);
-        let document = self.stamped(to_document(anomaly));
+        let mut document = self.stamped(to_document(anomaly));
         for _ in 0..REVISION_ATTEMPTS {
             let stored = match document::get(&self.cluster, &index, &anomaly.id).await {
                 Err(e) if e.kind == ErrorKind::NoIndex => None,
@@ -80,6 +80,12 @@ impl AnomalyIndex {
             let revision = stored.as_ref().and_then(|s| s.source.pointer("/elkhound/revision").and_then(Value::as_u64));
             if revision.is_some_and(|there| there >= u64::from(anomaly.revision)) {
                 return Ok(Receipt { already_there: 1, ..Receipt::default() });
+            }
+            // What people decided about a finding outlives its revisions.
+            for name in ["status", "suppressed_by"] {
+                if let Some(kept) = stored.as_ref().and_then(|s| s.source.pointer(&format!("/elkhound/{name}"))) {
+                    document["elkhound"][name] = kept.clone();
+                }
             }
             let version = stored.map(|s| s.version);
             if let Change::Done(_) = document::put(&self.cluster, &index, &anomaly.id, &document, version).await? {

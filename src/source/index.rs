@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::discover::{Discover, Place};
 use super::memory::with_empty_buckets;
 use super::rows::RowGatherer;
 use super::{FetchStats, Fetched, Source, SourceError};
@@ -31,6 +32,7 @@ pub struct IndexSource {
     cluster: Cluster,
     flavor: Flavor,
     page_size: PageSize,
+    discover: Option<Discover>,
     /// Sub-aggregations of all features, or the name of one that needs documents.
     aggregations: Result<Map<String, Value>, String>,
 }
@@ -46,7 +48,13 @@ impl IndexSource {
     pub fn new(job: Arc<Job>, cluster: Cluster, flavor: Flavor) -> Result<Self, String> {
         let set = FeatureSet::new(&job)?;
         let aggregations = aggregations(&set);
-        Ok(Self { page_size: PageSize::new(&flavor), job, set, cluster, flavor, aggregations })
+        Ok(Self { page_size: PageSize::new(&flavor), job, set, cluster, flavor, discover: None, aggregations })
+    }
+
+    /// The same source, whose findings link to Discover.
+    pub fn with_links(mut self, discover: Discover) -> Self {
+        self.discover = Some(discover);
+        self
     }
 
     /// Which documents of a window count: its time, the job's own condition, and the hot tier where the engine has tiers.
@@ -213,6 +221,10 @@ impl Source for IndexSource {
         let time = |h: &Hit| h.sort.first().and_then(Value::as_i64).unwrap_or(i64::MAX);
         found.sort_by(|a, b| time(a).cmp(&time(b)).then_with(|| (&a.index, &a.id).cmp(&(&b.index, &b.id))));
         Ok(found.iter().take(limit).map(sample_line).collect())
+    }
+
+    fn place(&self, entity_key: &str, window: Window) -> Place {
+        self.discover.as_ref().map(|d| d.place(&self.job, entity_key, window)).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sources: where documents come from.
 
 pub mod columns;
+pub mod discover;
 pub mod files;
 pub mod index;
 pub mod memory;
@@ -60,4 +61,9 @@ pub trait Source: Send {
 
     /// Up to `limit` raw documents behind a row, as printable lines, for evidence. May be empty.
     async fn sample(&mut self, entity_key: &[u8], window: Window, limit: usize) -> Result<Vec<String>, SourceError>;
+
+    /// How to search for the documents behind a row, and where to see them; nothing for sources that no server shows.
+    fn place(&self, _entity_key: &str, _window: Window) -> discover::Place {
+        discover::Place::default()
+    }
 }

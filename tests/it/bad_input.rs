@@ -55,7 +55,7 @@ fn numbers_beyond_all_measure_leave_finite_scores_behind() {
     for detector in detectors::names() {
         let mut world = eager(detector);
         for i in 0..150usize {
-            let odd = |k: usize| if (i + k) % 5 == 0 { ODD[(i / 5 + k) % ODD.len()] } else { 10.0 + ((i * 7 + k) % 5) as f64 };
+            let odd = |k: usize| if (i + k).is_multiple_of(5) { ODD[(i / 5 + k) % ODD.len()] } else { 10.0 + ((i * 7 + k) % 5) as f64 };
             let rows = (0..6).map(|e| row(&format!("e{e}"), [odd(e), odd(e + 3)], &[("/", u64::MAX / 4), ("/x", 1 + i as u64 % 3)])).collect();
             check(detector, "odd numbers", &mut world, rows);
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use elkhound::dashboards::panel::{GRID_COLUMNS, View};
-use elkhound::dashboards::{Target, kibana, list, ndjson, objects, opensearch, query, readme};
+use elkhound::dashboards::panel::{Drawing, GRID_COLUMNS, Index, View};
+use elkhound::dashboards::{Logs, Target, kibana, list, log_views, ndjson, objects, opensearch, query, readme};
 use serde_json::Value;
 
 /// Attributes that each type may have: others are refused by a strict mapping.
@@ -143,6 +143,7 @@ fn common_rules(target: Target, allowed: &[(&str, &[&str])]) -> Vec<Value> {
             assert!(object.get(extra).is_none(), "{id}: {extra} changes with every export");
         }
         strings_parse(&object["attributes"]);
+        inner_rules(object);
         for (name, to) in references(object) {
             assert!(keys.contains(&to), "{id}: reference {name} points at {to:?}, which is not in the file");
         }
@@ -181,6 +182,125 @@ fn panel_rules(dashboard: &Value) -> Vec<Value> {
     let a = &dashboard["attributes"];
     assert!(a["timeRestore"] == true && a["timeFrom"].is_string() && a["timeTo"].is_string(), "a time range is stored as a whole");
     panels
+}
+
+/// The newest version of each type that the oldest supported server knows: one that is newer fails the whole file.
+#[test]
+fn versions_are_those_that_running_servers_know() {
+    let opensearch: BTreeMap<_, _> = opensearch::VERSIONS.into_iter().collect();
+    assert_eq!(opensearch, [("dashboard", "7.9.3"), ("index-pattern", "7.6.0"), ("search", "7.9.3"), ("visualization", "7.10.0")].into());
+    let kibana: BTreeMap<_, _> = kibana::VERSIONS.into_iter().collect();
+    assert_eq!((kibana, kibana::CORE_VERSION), ([("dashboard", "8.9.0"), ("index-pattern", "7.11.0"), ("search", "7.9.3")].into(), "8.8.0"));
+}
+
+/// What a written object says about itself beyond its names: strict mappings reach further down than the first level.
+fn inner_rules(object: &Value) {
+    let (kind, id) = key(object);
+    let a = &object["attributes"];
+    if let Some(meta) = a.get("kibanaSavedObjectMeta") {
+        assert_eq!(meta.as_object().unwrap().keys().collect::<Vec<_>>(), ["searchSourceJSON"], "{id}");
+    }
+    assert!(a.get("version").is_none_or(Value::is_i64) && a.get("hits").is_none_or(Value::is_i64), "{id}: whole numbers");
+    for name in a["refreshInterval"].as_object().into_iter().flat_map(|m| m.keys()) {
+        assert!(["display", "pause", "section", "value"].contains(&name.as_str()), "{id}: refreshInterval.{name}");
+    }
+    match kind.as_str() {
+        "search" => {
+            let sort = a["sort"].as_array().unwrap();
+            assert!(!a["columns"].as_array().unwrap().is_empty() && sort.iter().all(|s| s.as_array().is_some_and(|s| s.len() == 2)), "{id}");
+        }
+        "index-pattern" => {
+            for (field, format) in parse(&a["fieldFormatMap"]).as_object().unwrap() {
+                assert!(["url", "number", "color"].contains(&format["id"].as_str().unwrap()) && format["params"].is_object(), "{id}: {field}");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The fields that an index pattern of the file has, with whether they can be aggregated: written ones, or the mapping's.
+fn pattern_fields(all: &[Value], id: &str) -> BTreeMap<String, bool> {
+    let pattern = of_kind(all, "index-pattern").find(|p| p["id"] == id).unwrap_or_else(|| panic!("no index pattern {id}"));
+    if let Some(fields) = pattern["attributes"].get("fields") {
+        return parse(fields).as_array().unwrap().iter().map(|f| (f["name"].as_str().unwrap().into(), f["aggregatable"] == true)).collect();
+    }
+    let index = Index::ALL.into_iter().find(|i| i.object_id("elkhound") == id).unwrap();
+    elkhound::dashboards::fields::of(index).into_iter().map(|f| (f.name.clone(), f.is_aggregatable())).collect()
+}
+
+/// Values of all keys of a name.
+fn values_of(value: &Value, name: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (k, v) in map {
+                match v.as_str() {
+                    Some(text) if k == name => out.push(text.to_owned()),
+                    _ => values_of(v, name, out),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|v| values_of(v, name, out)),
+        _ => {}
+    }
+}
+
+/// A field that the index pattern lacks is an error in the panel, so it is looked for in what is written, not in the list.
+#[test]
+fn written_objects_name_only_fields_that_their_index_pattern_has() {
+    let all = common_rules(Target::OpenSearch, OPENSEARCH_ATTRIBUTES);
+    let mut checked = 0;
+    for o in of_kind(&all, "visualization").chain(of_kind(&all, "search")) {
+        let Some((_, pattern)) = references(o).into_values().next() else { continue };
+        let known = pattern_fields(&all, &pattern);
+        let mut named = Vec::new();
+        if o["type"] == "visualization" {
+            let state = parse(&o["attributes"]["visState"]);
+            values_of(&state["aggs"], "field", &mut named);
+            values_of(&state["params"], "fieldName", &mut named);
+        }
+        for name in &named {
+            assert_eq!(known.get(name), Some(&true), "{}: {name}", o["id"]);
+        }
+        for column in o["attributes"]["columns"].as_array().into_iter().flatten() {
+            assert!(known.contains_key(column.as_str().unwrap()), "{}: {column}", o["id"]);
+        }
+        checked += named.len();
+    }
+    assert!(checked > 40, "{checked}");
+    let all = common_rules(Target::Kibana, KIBANA_ATTRIBUTES);
+    let mut checked = 0;
+    for d in of_kind(&all, "dashboard") {
+        for p in parse(&d["attributes"]["panelsJSON"]).as_array().unwrap().iter().filter(|p| p["type"] == "lens") {
+            let a = &p["embeddableConfig"]["attributes"];
+            let known = pattern_fields(&all, a["references"][0]["id"].as_str().unwrap());
+            let mut named = Vec::new();
+            values_of(&a["state"]["datasourceStates"], "sourceField", &mut named);
+            for name in named.iter().filter(|n| *n != "___records___") {
+                assert_eq!(known.get(name), Some(&true), "{}: {name}", p["panelIndex"]);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn index_patterns_are_stored_as_the_server_itself_would() {
+    let all = common_rules(Target::OpenSearch, OPENSEARCH_ATTRIBUTES);
+    for p in of_kind(&all, "index-pattern") {
+        let fields = parse(&p["attributes"]["fields"]);
+        let names: BTreeSet<&str> = fields.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), fields.as_array().unwrap().len(), "{}: a field twice", p["id"]);
+        assert!(["_source", "_id", "_index", "_score", "_type"].iter().all(|n| names.contains(n)), "{}", p["id"]);
+        for f in fields.as_array().unwrap() {
+            for name in ["count", "type", "scripted", "searchable", "aggregatable", "readFromDocValues"] {
+                assert!(f.get(name).is_some(), "{}: {f} has no {name}", p["id"]);
+            }
+        }
+        for (field, _) in parse(&p["attributes"]["fieldFormatMap"]).as_object().unwrap() {
+            assert!(names.contains(field.as_str()), "{}: a format for {field}", p["id"]);
+        }
+    }
 }
 
 #[test]
@@ -230,6 +350,19 @@ fn visualization_rules(v: &Value) {
             assert!(ids.contains(by), "{id}: ordered by an aggregation that is not there");
         }
     }
+    assert!(state["params"].as_object().is_some_and(|p| !p.is_empty()), "{id}: parameters are stated, whatever the version fills in");
+    if kind == "metric" {
+        // Split by severity, it would colour each number by its size.
+        assert!(aggs.len() == 1 && state["params"]["metric"]["metricColorMode"] == "None", "{id}: one figure in one colour");
+    }
+    if kind == "histogram" || kind == "line" {
+        let severity = aggs.iter().find(|a| a["type"] == "filters");
+        assert!(!aggs.iter().any(|a| a["type"] == "terms" && a["params"]["field"] == "elkhound.severity"), "{id}: no fixed order");
+        let labels = severity.map(|s| s["params"]["filters"].as_array().unwrap().iter().map(|f| f["label"].as_str().unwrap().to_owned()));
+        let labels: BTreeSet<String> = labels.into_iter().flatten().collect();
+        let colours = parse(&v["attributes"]["uiStateJSON"])["vis"]["colors"].as_object().map(|c| c.keys().cloned().collect()).unwrap_or_default();
+        assert_eq!(labels, colours, "{id}: every severity has its colour");
+    }
     for s in state["params"]["seriesParams"].as_array().into_iter().flatten() {
         assert!(ids.contains(s["data"]["id"].as_str().unwrap()), "{id}: a series without its figure");
     }
@@ -244,8 +377,14 @@ fn vega_rules(id: &Value, spec: &Value) {
     assert_eq!(spec["$schema"], "https://vega.github.io/schema/vega-lite/v5.json", "{id}: another version draws a warning");
     assert!(!text.contains("%type%"), "{id}: only one product knows it");
     let url = &spec["data"]["url"];
+    assert!(url["index"].as_str().is_some_and(|i| i.starts_with("elkhound-")), "{id}");
+    assert!(["signal", "function", "javascript"].iter().all(|w| !text.contains(&format!("\"{w}\""))), "{id}: nothing that needs `eval`");
+    assert_eq!(spec["config"]["kibana"]["hideWarnings"], false, "{id}: host settings stand where both products look");
+    if text.contains("date_histogram") {
+        assert!(text.contains("fixed_interval"), "{id}: both engines know it");
+    }
     assert!(url.get("%context%").is_none() || url["body"].get("query").is_none(), "{id}: a context and a query exclude each other");
-    assert!(spec.get("width").is_none() && spec["autosize"]["type"] == "fit", "{id}: fills its panel");
+    assert!(spec.get("width").is_none() && spec.get("height").is_none() && spec["autosize"]["type"] == "fit", "{id}: fills its panel");
 }
 
 #[test]
@@ -348,6 +487,14 @@ fn every_panel_says_what_it_answers_and_has_an_id_of_its_own() {
     for p in list::ALL.iter().flat_map(|d| d.panels) {
         assert!(ids.insert(p.id), "{} twice", p.id);
         assert!(p.answers.ends_with(['?', ')']) && !p.title.is_empty(), "{}", p.id);
+        let least = match p.view {
+            View::Note(_) => 4,
+            View::Controls(_) => 5,
+            View::Tile(..) => 6,
+            View::Drawing(Drawing::Lanes(_) | Drawing::WindowLanes) => 10,
+            _ => 11,
+        };
+        assert!(p.grid.h >= least && p.grid.w >= 10, "{}: too small to be read", p.id);
         assert!(!matches!(p.view, View::Drawing(_)) || p.condition.is_empty(), "{}: a drawing takes its condition from the dashboard", p.id);
     }
     assert_eq!(list::ALL.len(), 5);
@@ -359,6 +506,25 @@ fn another_prefix_reaches_every_name() {
         for object in objects(target, "dogs") {
             let text = object.to_string();
             assert!(!text.contains("elkhound-"), "{}", text.split("elkhound-").nth(1).unwrap().chars().take(60).collect::<String>());
+        }
+    }
+}
+
+#[test]
+fn logs_get_a_view_each_under_the_id_that_links_name() {
+    let logs = |index: &str| Logs { index: index.into(), time_field: "@timestamp".into() };
+    for target in Target::ALL {
+        let text = log_views(target, "elkhound", &[logs("logs-b*,-logs-bad"), logs("logs-a"), logs("logs-a")]);
+        let all: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(all.len(), 2, "each once");
+        for o in &all {
+            let index = o["attributes"]["title"].as_str().unwrap();
+            assert_eq!(o["id"], elkhound::model::ids::log_view_id("elkhound", index, "@timestamp"));
+            let own = objects(target, "elkhound");
+            assert!(own.iter().all(|x| x["id"] != o["id"]), "no other object has this id");
+            let like = own.iter().find(|x| x["type"] == "index-pattern").unwrap();
+            assert_eq!((&o["migrationVersion"], &o["typeMigrationVersion"]), (&like["migrationVersion"], &like["typeMigrationVersion"]));
+            assert!(o["references"].as_array().is_some_and(Vec::is_empty) && o["attributes"]["timeFieldName"] == "@timestamp");
         }
     }
 }

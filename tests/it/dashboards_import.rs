@@ -1,7 +1,8 @@
 //! Importing dashboards, against scripted answers of both products.
 
 use elkhound::dashboards::import::{ImportError, Imported, Login, Place, import};
-use elkhound::dashboards::{Target, ndjson};
+use elkhound::dashboards::{Logs, Target, ndjson, objects};
+use elkhound::model::ids::log_view_id;
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -99,6 +100,73 @@ async fn success_is_believed_only_when_it_counts_every_object() {
     let type_clash =
         json!({ "success": false, "successCount": 0, "errors": [{ "id": "a", "type": "lens", "error": { "type": "unsupported_type" } }] });
     assert!(answering("3.7.0", 200, type_clash).await.unwrap_err().message.contains("does not know the type"));
+}
+
+#[tokio::test]
+async fn a_second_import_replaces_and_a_careful_one_is_told_what_is_there() {
+    let sent = count(Target::Kibana);
+    let results: Vec<Value> = objects(Target::Kibana, "elkhound")
+        .iter()
+        .map(|o| json!({ "type": o["type"], "id": o["id"], "overwrite": true, "meta": { "title": "x" } }))
+        .collect();
+    let again = json!({ "success": true, "successCount": sent, "successResults": results, "warnings": [] });
+    assert_eq!(answering("9.4.0", 200, again).await.unwrap().objects, sent as u64);
+
+    let server = server("9.4.0").await;
+    let conflicts: Vec<Value> = objects(Target::Kibana, "elkhound")
+        .iter()
+        .map(|o| json!({ "type": o["type"], "id": o["id"], "error": { "type": "conflict", "destinationId": o["id"] } }))
+        .collect();
+    Mock::given(method("POST"))
+        .and(query_param("overwrite", "false"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "success": false, "successCount": 0, "errors": conflicts })))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let e = import(&Place { url: server.uri(), overwrite: false, ..Place::default() }).await.unwrap_err();
+    assert!(e.message.contains("exists already: import with overwrite") && e.message.contains(&format!("and {} more", sent - 5)), "{e}");
+}
+
+#[tokio::test]
+async fn logs_of_the_jobs_travel_with_the_dashboards_and_are_counted() {
+    for (version, target) in [("2.19.4", Target::OpenSearch), ("9.4.0", Target::Kibana)] {
+        let server = server(version).await;
+        let sent = count(target) as u64 + 1;
+        Mock::given(method("POST"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "success": true, "successCount": sent })))
+            .mount(&server)
+            .await;
+        let logs = vec![Logs { index: "logs-nginx*".into(), time_field: "@timestamp".into() }];
+        assert_eq!(import(&Place { url: server.uri(), logs, ..Place::default() }).await.unwrap().objects, sent);
+        let requests: Vec<Request> = server.received_requests().await.unwrap();
+        let body = String::from_utf8(requests.last().unwrap().body.clone()).unwrap();
+        assert!(body.contains("\"title\":\"logs-nginx*\"") && body.contains(&log_view_id("elkhound", "logs-nginx*", "@timestamp")));
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_another_type_under_our_id_is_named() {
+    let clash = json!({ "success": false, "successCount": 0, "errors": [
+        { "id": "elkhound-overview", "type": "dashboard", "error": { "type": "ambiguous_conflict", "destinations": [{ "id": "a" }, { "id": "b" }] } },
+        { "id": "elkhound-anomalies", "type": "index-pattern", "error": { "type": "unknown", "statusCode": 409, "message": "document already exists with another type\u{1b}[2J" } },
+    ] });
+    let e = answering("2.19.4", 200, clash).await.unwrap_err();
+    for said in ["dashboard elkhound-overview: several objects fit", "index-pattern elkhound-anomalies: document already exists with another type"] {
+        assert!(e.message.contains(said), "{said}: {e}");
+    }
+    assert!(!e.message.contains('\u{1b}'), "what a server says cannot move the cursor: {e:?}");
+}
+
+#[tokio::test]
+async fn a_newer_server_is_tried_with_a_warning_and_an_older_one_gets_the_classic_file() {
+    for (version, target, said) in [
+        ("10.1.0", Target::Kibana, "newer than what"),
+        ("4.0.0", Target::OpenSearch, "newer than what"),
+        ("7.17.9", Target::OpenSearch, "older than 8.9"),
+    ] {
+        let done = answering(version, 200, json!({ "success": true, "successCount": count(target) })).await.unwrap();
+        assert!(done.target == target.name() && done.warning.contains(said), "{version}: {done:?}");
+    }
 }
 
 #[tokio::test]

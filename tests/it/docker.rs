@@ -74,6 +74,38 @@ fn the_configuration_of_the_stacks_is_valid_with_its_environment() {
 }
 
 #[test]
+fn every_variable_is_read_by_what_gets_it_and_every_file_in_a_container_is_mounted() {
+    let feed = read("feed.sh");
+    for stack in STACKS {
+        for (name, service) in yaml(stack)["services"].as_object().unwrap() {
+            let mounted: Vec<String> = words(&service["volumes"]).iter().filter_map(|v| v.split(':').nth(1).map(str::to_owned)).collect();
+            let named = words(&service["command"]).into_iter().chain(words(&service["entrypoint"]));
+            for word in named.filter(|w| w.starts_with('/') && !w.starts_with("/bin/")) {
+                assert!(mounted.contains(&word), "{stack}: {name}: {word} is not in the container");
+            }
+            for (key, value) in service["environment"].as_object().into_iter().flatten() {
+                let (key, value) = (key.to_uppercase(), value.as_str().unwrap_or_default());
+                match key.as_str() {
+                    "ELKHOUND_CONFIG" => assert!(mounted.iter().any(|m| m == value), "{stack}: {value} is not in the container"),
+                    "SEARCH_URL" => assert!(feed.contains("SEARCH_URL") && value == "http://search:9200", "{stack}: {name}"),
+                    other => assert!(!value.is_empty(), "{stack}: {name}: {other}"),
+                }
+                // An address names a service of the stack with its port.
+                for address in value.split('"').filter(|v| v.starts_with("http://")) {
+                    assert_eq!(address, "http://search:9200", "{stack}: {name}: {key}");
+                }
+            }
+        }
+        let config = config::load_text(&read("elkhound.yaml"), &folder(), &Environment::default()).unwrap();
+        assert_eq!(config.cluster.unwrap().hosts, ["http://search:9200"]);
+        let port = words(&yaml(stack)["services"]["dashboards"]["ports"])[0].split(':').nth(1).unwrap().to_owned();
+        assert_eq!(config.dashboards_url, Some(format!("http://localhost:{port}")), "{stack}: links lead to the published port");
+        let index = &config.jobs[0].index;
+        assert!(feed.contains(&format!("/{index}\"")) || feed.contains(&format!("/{index}/")), "the feed writes what the job reads");
+    }
+}
+
+#[test]
 fn the_image_copies_what_exists_and_runs_as_nobody() {
     let text = read("Dockerfile");
     for line in text.lines().filter(|l| l.starts_with("COPY ") && !l.contains("--from")) {

@@ -10,6 +10,7 @@ mod dashboards_import;
 mod docker;
 mod explanations;
 mod house;
+mod links;
 mod live;
 mod mappings;
 mod pages;

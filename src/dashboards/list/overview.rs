@@ -35,8 +35,12 @@ pub const OVERVIEW: Dashboard = Dashboard {
         },
         tile("overview-critical", "Open: critical", 0, "elkhound.status : \"open\" and elkhound.severity : \"critical\"", COLOURS[3].1),
         tile("overview-high", "Open: high", 12, "elkhound.status : \"open\" and elkhound.severity : \"high\"", COLOURS[2].1),
-        tile("overview-medium", "Open: medium", 24, "elkhound.status : \"open\" and elkhound.severity : \"medium\"", COLOURS[1].1),
-        tile("overview-low", "Open: low", 36, "elkhound.status : \"open\" and elkhound.severity : \"low\"", COLOURS[0].1),
+        Panel { answers: "How many findings are open in all?", ..tile("overview-open", "Open: all", 24, OPEN, COLOURS[0].1) },
+        Panel {
+            answers: "How many entities are behind them?",
+            view: View::Tile(column(Measure::Distinct("elkhound.entity.key"), "Entities"), COLOURS[0].1),
+            ..tile("overview-entities", "Entities with open findings", 36, OPEN, COLOURS[0].1)
+        },
         Panel {
             id: "overview-over-time",
             title: "Anomalies over time by severity",
@@ -85,15 +89,7 @@ pub const OVERVIEW: Dashboard = Dashboard {
             grid: grid(0, 34, 48, 18),
             index: Index::Anomalies,
             condition: OPEN,
-            view: View::Records(&[
-                "elkhound.severity",
-                "elkhound.score",
-                "elkhound.job",
-                "elkhound.entity.key",
-                "event.reason",
-                "elkhound.link",
-                "elkhound.query",
-            ]),
+            view: View::Records(&["elkhound.severity", "elkhound.score", "elkhound.job", "elkhound.entity.key", "event.reason", "elkhound.link"]),
         },
     ],
 };

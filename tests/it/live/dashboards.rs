@@ -1,156 +1,178 @@
-//! Every panel of every dashboard over real documents on real engines: its search must be accepted and give something.
+//! Every panel of every dashboard on real engines, over what `elkhound demo --into` and a person at triage leave there: its
+//! search must be accepted and give something. Before that, over what `elkhound setup` leaves: nothing, and no error.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use elkhound::cluster::{Call, path};
+use elkhound::config::{Environment, load_text};
 use elkhound::dashboards::panel::{Index, View};
 use elkhound::dashboards::query::{self, Range};
-use elkhound::dashboards::{list, panel};
-use elkhound::model::document::{run_to_document, to_document};
-use elkhound::model::{Anomaly, Contributor, Problem, RunDocument, Severity};
+use elkhound::dashboards::{Panel, list};
+use elkhound::model::time::{iso, parse_time};
+use elkhound::schedule::clock::{Clock, SystemClock};
+use elkhound::setup::install::{apply, plan};
 use serde_json::{Value, json};
 
 use crate::support::engines::{self, Engine};
 
-/// 2026-01-05T00:00:00Z.
-const START_MS: i64 = 1_767_571_200_000;
-const SPAN_MS: i64 = 300_000;
+const PREFIX: &str = "elktest-panels";
+const DAY_MS: i64 = 86_400_000;
 
-fn anomaly(i: i64) -> Anomaly {
-    let score = (i * 17 % 100) as f64;
-    let contributor = |feature: &str, actual: f64| Contributor {
-        feature: feature.into(),
-        title: feature.into(),
-        actual,
-        typical: 4.0,
-        lower: 1.0,
-        upper: 9.0,
-        surprise: 3.0,
-        reference: "own history".into(),
-    };
-    Anomaly {
-        id: format!("a{i}"),
-        job: if i % 3 == 0 { "ssh".into() } else { "web".into() },
-        detector: if i % 2 == 0 { "robust".into() } else { "first_seen".into() },
-        entity_key: format!("203.0.113.{}", i % 7),
-        entity_field: "source.ip".into(),
-        start_ms: START_MS + i * SPAN_MS,
-        span_ms: SPAN_MS,
-        score,
-        severity: Severity::of(score),
-        raw_score: 5.0,
-        confidence: 0.7,
-        contributors: vec![contributor("requests", 90.0 + i as f64), contributor("errors", 8.0)],
-        doc_count: 90,
-        message: "web: unusual requests of a client".into(),
-        reason: "Client sent 90 requests where 4 are usual.".into(),
-        story: format!("s{}", i % 7),
-        since_ms: START_MS,
-        status: if i % 5 == 0 { "suppressed".into() } else { "open".into() },
-        suppressed_by: (i % 5 == 0).then(|| "scanner of our own".into()),
-        source: "logs-*".into(),
-        query: "source.ip: \"203.0.113.1\"".into(),
-        link: "https://kibana.example/app/discover".into(),
-        sample: vec!["GET / HTTP/1.1".into()],
-        ..Anomaly::default()
+/// Takes away what an earlier run left, templates too.
+async fn clean(engine: &Engine) {
+    let there: Value = engine.send(Call::get(path(&[&format!("{PREFIX}-*"), "_alias"]))).await;
+    for index in there.as_object().unwrap().keys() {
+        engine.send(Call::delete(path(&[index]))).await;
+    }
+    for kind in ["anomalies", "runs", "features", "state", "models", "triage"] {
+        let _ = engine.cluster.send(Call::delete(path(&["_index_template", &format!("{PREFIX}-{kind}")]))).await;
+        let _ = engine.cluster.send(Call::delete(path(&["_component_template", &format!("{PREFIX}-{kind}-mappings")]))).await;
+    }
+    let _ = engine.cluster.send(Call::delete(path(&["_component_template", &format!("{PREFIX}-settings")]))).await;
+}
+
+async fn set_up(engine: &Engine) {
+    let text = format!("cluster: {{ hosts: [\"{}\"] }}\nindices: {{ prefix: {PREFIX} }}", engine.url);
+    let indices = load_text(&text, Path::new("."), &Environment::default()).unwrap().indices;
+    let steps = plan(&engine.cluster, &engine.flavor, &indices, SystemClock.now_ms()).await.unwrap_or_else(|e| panic!("{}: {e}", engine.name));
+    apply(&engine.cluster, &steps).await.unwrap_or_else(|e| panic!("{}: {e}", engine.name));
+}
+
+/// The demo's day, written into an engine by the program itself.
+fn play_into(engine: &Engine) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("elkhound.yaml");
+    std::fs::write(&config, format!("cluster: {{ hosts: [\"{}\"], allow_http: true }}\nindices: {{ prefix: {PREFIX} }}\n", engine.url)).unwrap();
+    let demo = |what: &str| Command::new(env!("CARGO_BIN_EXE_elkhound")).args(["demo", "--seed", "2", "--json", what]).arg(&config).output().unwrap();
+    let output = demo("--into");
+    assert!(output.status.success(), "{}: {}", engine.name, String::from_utf8_lossy(&output.stderr));
+    let again = demo("--into");
+    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is in this cluster already"), "a second day is refused");
+}
+
+/// All documents of our indices: index, id, source.
+async fn documents(engine: &Engine) -> Vec<Value> {
+    engine.send(Call::post(path(&[&format!("{PREFIX}-*"), "_refresh"]))).await;
+    let mut out = Vec::new();
+    for kind in ["anomalies-*", "runs-*", "state"] {
+        let body = json!({ "size": 10_000, "query": { "match_all": {} } });
+        let answer = engine.send(Call::post(path(&[&format!("{PREFIX}-{kind}"), "_search"])).json(&body)).await;
+        out.extend(answer["hits"]["hits"].as_array().unwrap().iter().cloned());
+    }
+    out
+}
+
+async fn copy(documents: &[Value], to: &Engine) {
+    for batch in documents.chunks(500) {
+        let new = batch.iter().map(|d| elkhound::cluster::bulk::NewDocument {
+            index: d["_index"].as_str().unwrap().into(),
+            id: d["_id"].as_str().unwrap().into(),
+            body: d["_source"].to_string().into(),
+        });
+        let outcome = elkhound::cluster::bulk::create(&to.cluster, &new.collect::<Vec<_>>()).await.unwrap();
+        assert!(outcome.verdicts.iter().all(|v| *v == elkhound::cluster::bulk::Verdict::Created), "{}: {:?}", to.name, outcome.verdicts);
     }
 }
 
-fn run(i: i64) -> RunDocument {
-    RunDocument {
-        job: if i % 2 == 0 { "web".into() } else { "ssh".into() },
-        start_ms: START_MS + i * SPAN_MS,
-        end_ms: START_MS + (i + 1) * SPAN_MS,
-        verdict: "done".into(),
-        strategy: "aggregations".into(),
-        documents: 1000,
-        entities: 40,
-        anomalies: 1,
-        late_documents: 3,
-        retries: 1,
-        searches: 2,
-        cpu_ms: 5,
-        duration_ms: 60,
-        engine_took_ms: 20,
-        problems: vec![Problem { kind: "unparsed_line".into(), count: 2, example: "x".into() }],
-        ..RunDocument::default()
+/// What `dashboards/README.md` tells people to do with a finding: the status by an update, the reason as a document.
+async fn triage(engine: &Engine, anomalies: &[&Value]) {
+    for (i, found) in anomalies.iter().enumerate().take(12) {
+        let (index, id, own) = (found["_index"].as_str().unwrap(), found["_id"].as_str().unwrap(), &found["_source"]["elkhound"]);
+        let change = if i % 2 == 0 { json!({ "status": "closed" }) } else { json!({ "status": "suppressed", "suppressed_by": "own scanner" }) };
+        engine.send(Call::post(path(&[index, "_update", id])).json(&json!({ "doc": { "elkhound": change } }))).await;
+        let verdict = ["true_positive", "false_positive", "expected"][i % 3];
+        let said = json!({ "@timestamp": found["_source"]["@timestamp"], "elkhound": {
+            "schema_version": 1, "kind": "verdict", "verdict": verdict, "anomaly_id": id, "job": own["job"],
+            "entity": { "key": own["entity"]["key"], "field": own["entity"]["field"] }, "author": "ann", "note": "known",
+        } });
+        engine.send(Call::post(path(&[&format!("{PREFIX}-triage"), "_doc"])).json(&said)).await;
     }
+    engine.send(Call::post(path(&[&format!("{PREFIX}-*"), "_refresh"]))).await;
 }
 
-fn triage(i: i64) -> Value {
-    let verdict = ["true_positive", "false_positive", "expected"][usize::try_from(i % 3).unwrap()];
-    json!({ "@timestamp": START_MS + i * SPAN_MS, "elkhound": {
-        "schema_version": 1, "job": "web", "entity": { "key": "203.0.113.1", "field": "source.ip" }, "kind": "verdict", "verdict": verdict,
-        "anomaly_id": format!("a{i}"), "author": "ann", "note": "known",
-    } })
+/// Asks every panel's question; returns the panels that have nothing to show. Answers for drawings are kept in `folder`.
+async fn ask(engine: &Engine, range: Range, folder: &Path) -> Vec<&'static str> {
+    std::fs::create_dir_all(folder).unwrap();
+    let (mut asked, mut empty) = (0, Vec::new());
+    for p in list::ALL.iter().flat_map(|d| d.panels) {
+        let Some(body) = query::search(p, range) else { continue };
+        let index = index_of(p).pattern(PREFIX);
+        let answer = engine.send(Call::post(path(&[&index, "_search"])).json(&body)).await;
+        assert!(answer["_shards"]["failed"] == 0 && answer["_shards"]["total"].as_u64() > Some(0), "{} on {}: {answer}", p.id, engine.name);
+        if !query::has_content(p, &answer) {
+            empty.push(p.id);
+        }
+        if matches!(p.view, View::Drawing(_)) {
+            std::fs::write(folder.join(format!("{}.json", p.id)), answer.to_string()).unwrap();
+        }
+        asked += 1;
+    }
+    assert!(asked > 30, "{asked} panels were asked");
+    empty
 }
 
-async fn load(engine: &Engine, prefix: &str) {
-    let mapping = |index: Index| -> Value {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("mappings/common/{}.json", index.name()));
-        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
-    };
-    for index in Index::ALL {
-        let name = index.pattern(prefix).replace('*', "2026.01");
-        let _ = engine.cluster.send(Call::delete(path(&[&name]))).await;
-        let body = json!({ "settings": { "number_of_shards": 1, "number_of_replicas": 0 }, "mappings": mapping(index) });
-        engine.send(Call::put(path(&[&name])).json(&body)).await;
-        let documents: Vec<Value> = match index {
-            Index::Anomalies => (0..120).map(|i| to_document(&anomaly(i))).collect(),
-            Index::Runs => (0..60).map(|i| run_to_document(&run(i))).collect(),
-            Index::Triage => (0..9).map(triage).collect(),
-            Index::State => vec![json!({ "format": 1, "kind": "checkpoint", "job": "web", "snapshot_ms": START_MS, "next_ms": START_MS })],
-        };
-        engine.fill(&name, documents.into_iter()).await;
-    }
+fn answers(engine: &Engine, what: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("answers").join(&engine.name).join(what)
 }
 
 #[tokio::test]
-async fn every_panel_finds_something_on_every_engine() {
-    let prefix = "elkhound-test-panels";
-    let range = Range { from_ms: START_MS - SPAN_MS, to_ms: START_MS + 130 * SPAN_MS, interval_ms: 900_000 };
-    let answers = Path::new(env!("CARGO_TARGET_TMPDIR")).join("answers");
-    for engine in engines::all().await {
-        load(&engine, prefix).await;
-        let mut asked = 0;
-        for p in list::ALL.iter().flat_map(|d| d.panels) {
-            let Some(body) = query::search(p, range) else { continue };
-            let index = index_of(p).pattern(prefix);
-            let answer = engine.send(Call::post(path(&[&index, "_search"])).json(&body)).await;
-            assert_eq!(answer["_shards"]["failed"], 0, "{} on {}", p.id, engine.name);
-            assert!(query::has_content(p, &answer), "{} on {} is empty: {answer}", p.id, engine.name);
-            if matches!(p.view, View::Drawing(_)) {
-                let folder = answers.join(&engine.name);
-                std::fs::create_dir_all(&folder).unwrap();
-                std::fs::write(folder.join(format!("{}.json", p.id)), answer.to_string()).unwrap();
-            }
-            asked += 1;
-        }
-        assert!(asked > 30, "{asked} panels were asked");
-        draw(&answers.join(&engine.name));
+async fn every_panel_shows_the_demos_day_on_every_engine_and_an_empty_cluster_without_an_error() {
+    let all = engines::all().await;
+    let now = SystemClock.now_ms();
+    let lately = Range { from_ms: now - 7 * DAY_MS, to_ms: now, interval_ms: 3_600_000 };
+    for engine in &all {
+        clean(engine).await;
+        set_up(engine).await;
+        let folder = answers(engine, "empty");
+        let empty = ask(engine, lately, &folder).await;
+        // A count says 0; everything else is empty.
+        assert!(empty.len() > 30, "{}: {empty:?}", engine.name);
+        draw(&folder, true);
+    }
+    let Some((first, others)) = all.split_first() else { return };
+    play_into(first);
+    let day = documents(first).await;
+    for other in others {
+        copy(&day, other).await;
+    }
+    let anomalies: Vec<&Value> = day.iter().filter(|d| d["_source"]["event"]["kind"] == "alert").collect();
+    let starts = anomalies.iter().filter_map(|a| parse_time(a["_source"]["@timestamp"].as_str()?));
+    let from_ms = starts.min().unwrap() / DAY_MS * DAY_MS - DAY_MS;
+    let range = Range { from_ms, to_ms: from_ms + 3 * DAY_MS, interval_ms: 3_600_000 };
+    eprintln!("{} documents of the demo, {} anomalies, from {}", day.len(), anomalies.len(), iso(from_ms));
+    for engine in &all {
+        triage(engine, &anomalies).await;
+        let folder = answers(engine, "demo");
+        let empty = ask(engine, range, &folder).await;
+        assert!(empty.is_empty(), "{}: empty panels: {empty:?}", engine.name);
+        draw(&folder, false);
+        clean(engine).await;
     }
 }
 
-fn index_of(p: &panel::Panel) -> Index {
+fn index_of(p: &Panel) -> Index {
     match p.view {
         View::Drawing(d) => elkhound::dashboards::vega::index(d),
         _ => p.index,
     }
 }
 
-/// Draws the Vega panels from what the engine answered.
-fn draw(answers: &Path) {
+/// Draws the Vega panels from what the engine answered; with nothing in it they must draw nothing and not complain.
+fn draw(answers: &Path, is_empty: bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("tests/dashboards");
     if !folder.join("node_modules/vega").is_dir() {
+        assert!(std::env::var_os("ELKHOUND_REQUIRE_NODE").is_none(), "npm packages are missing: run `npm ci` in tests/dashboards");
         eprintln!("SKIPPED: npm packages are not installed in tests/dashboards, no drawing was made from real answers");
         return;
     }
-    let output = std::process::Command::new("node")
+    let output = Command::new("node")
         .arg("check.mjs")
         .arg(root.join("dashboards/opensearch/elkhound.ndjson"))
         .arg(answers)
         .arg(answers.join("drawn"))
+        .args(is_empty.then_some("empty"))
         .current_dir(&folder)
         .output()
         .expect("node runs");

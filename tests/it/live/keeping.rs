@@ -9,6 +9,7 @@ use elkhound::sinks::Sink;
 use elkhound::sinks::anomaly_index::AnomalyIndex;
 use elkhound::state::cluster_store::ClusterStore;
 use elkhound::state::{Checkpoint, StateError, StateStore};
+use serde_json::json;
 
 use crate::support::engines::{self, Engine};
 
@@ -59,6 +60,13 @@ async fn a_window_is_delivered_twice_and_stands_there_once() {
         assert_eq!(sink.deliver(std::slice::from_ref(&revised)).await.unwrap().created, 1);
         assert_eq!(sink.deliver(&[revised.clone(), found[0].clone()]).await.unwrap().already_there, 2);
         assert_eq!(read(&found[0], "2026.01").await["elkhound"]["revision"], 1);
+        let index = elkhound::model::document::monthly_index(prefix, "anomalies", found[0].start_ms);
+        let closed = json!({ "doc": { "elkhound": { "status": "closed" } } });
+        engine.send(Call::post(path(&[&index, "_update", &found[0].id])).json(&closed)).await;
+        let again = Anomaly { revision: 2, ..revised.clone() };
+        assert_eq!(sink.deliver(std::slice::from_ref(&again)).await.unwrap().created, 1);
+        let stored = read(&found[0], "2026.01").await;
+        assert_eq!((&stored["elkhound"]["revision"], &stored["elkhound"]["status"]), (&json!(2), &json!("closed")), "a verdict survives");
 
         let run = RunDocument { job: "web".into(), start_ms: january, end_ms: january + 300_000, verdict: "done".into(), ..RunDocument::default() };
         assert_eq!(sink.deliver_run(&run).await.unwrap().created, 1);

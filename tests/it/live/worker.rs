@@ -12,6 +12,7 @@ use elkhound::app::{self, Connection, Purpose};
 use elkhound::cluster::{Call, path};
 use elkhound::config::{self, Environment};
 use elkhound::math::chance::Chance;
+use elkhound::model::ids::log_view_id;
 use elkhound::model::time::{iso, parse_time};
 use elkhound::schedule::clock::SimulatedClock;
 use elkhound::schedule::runner::Mode;
@@ -69,7 +70,7 @@ fn requests(from_ms: i64) -> Vec<Request> {
         out.push(attack("203.0.113.7", 5, "/login".into(), 401));
         out.push(attack("203.0.113.8", 17, format!("/.{}", n % 40), 404));
     }
-    out.sort_by(|a, b| a.at_ms.cmp(&b.at_ms));
+    out.sort_by_key(|a| a.at_ms);
     out
 }
 
@@ -245,6 +246,14 @@ async fn the_worker_finds_what_scan_finds_and_a_kill_changes_no_document() {
             let (wanted, lines) = &scanned[key];
             assert!((score - wanted).abs() < 1e-6 && documents == lines, "{} {key:?}: {score} {wanted}", engine.name);
         }
+        let view = log_view_id(straight, INDEX, "@timestamp");
+        for d in anomalies.values() {
+            let (link, query) = (d["elkhound"]["link"].as_str().unwrap(), d["elkhound"]["query"].as_str().unwrap());
+            let entity = d["elkhound"]["entity"]["key"].as_str().unwrap();
+            let is_explorer = engine.flavor.product == elkhound::cluster::Product::OpenSearch;
+            assert_eq!(link.starts_with("data-explorer/discover#/?"), is_explorer, "{}: {link}", engine.name);
+            assert!(link.contains(&view) && link.contains(entity) && query.ends_with(&format!("\"{entity}\"")), "{}: {link} {query}", engine.name);
+        }
 
         let file = folder.path().join(format!("{killed}.yaml"));
         learn(&file, engine, learned_ms).await;
@@ -253,6 +262,8 @@ async fn the_worker_finds_what_scan_finds_and_a_kill_changes_no_document() {
         let again = documents(engine, &format!("{killed}-anomalies")).await;
         let inside: BTreeMap<String, Value> =
             again.into_iter().filter(|(_, d)| d["@timestamp"].as_str().and_then(parse_time).is_some_and(|t| t < end_ms)).collect();
+        // Links name the data view of the logs, whose id begins with the prefix.
+        let inside: BTreeMap<String, Value> = serde_json::from_str(&serde_json::to_string(&inside).unwrap().replace(killed, straight)).unwrap();
         assert_eq!(inside, anomalies, "{}: a kill changed documents", engine.name);
         for prefix in [straight, killed] {
             wipe(engine, prefix).await;
