@@ -583,7 +583,8 @@ impl Population {
         out
     }
 
-    /// Splits the share of a keyword feature over the values of a row, by rarity times count.
+    /// Splits the share of a keyword feature over the values of a row, by count times what their rarity is beyond the usual: a
+    /// value that everybody shows explains nothing, however often it came.
     fn explain_values(&self, view: &BucketView<'_>, row: usize, (f, used): (usize, &Used), share: f64, gain: f64) -> Vec<Contributor> {
         let Some(values) = view.bucket.values.get(used.index) else { return Vec::new() };
         let aliases = Self::aliases(used, values);
@@ -595,8 +596,9 @@ impl Population {
                 (aliases.get(&hash).copied().unwrap_or(hash), shown)
             })
             .collect();
-        let list: Vec<(u64, u64, f64)> =
-            Self::row_values(values, &aliases, row).into_iter().map(|(v, c)| (v, c, c as f64 * self.rarity(f, v, gain))).collect();
+        let usual = self.usual_rarity(f);
+        let beyond = |v: u64| (self.rarity(f, v, gain) - usual).max(0.0);
+        let list: Vec<(u64, u64, f64)> = Self::row_values(values, &aliases, row).into_iter().map(|(v, c)| (v, c, c as f64 * beyond(v))).collect();
         let total: f64 = list.iter().map(|x| x.2).sum();
         let rows = self.state.rows / gain;
         let n = list.len() as f64;

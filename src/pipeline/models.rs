@@ -12,7 +12,7 @@ use crate::model::ids::anomaly_id;
 use crate::model::{Anomaly, Bucket, BucketView, Contributor, EntityTable, Job, NO_SLOT, Problems, RunDocument, Severity, Slot};
 use crate::score::budget::{BucketAt, Volume};
 use crate::score::calibrate::Calibration;
-use crate::score::explain::{Finding, message, reason};
+use crate::score::explain::{Finding, message, reason, strongest};
 use crate::score::gauges::Gauges;
 use crate::score::rule_box::rule_box;
 use crate::score::story::Stories;
@@ -226,8 +226,7 @@ impl Models {
     }
 
     fn contributors(&self, detector: &dyn Detector, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
-        let mut list = detector.explain(view, row);
-        list.truncate(MAX_CONTRIBUTORS);
+        let mut list = strongest(detector.explain(view, row), MAX_CONTRIBUTORS);
         for c in &mut list {
             let title = self.job.features.iter().find(|f| f.name == c.feature).map(|f| f.title.as_str());
             if c.title.is_empty() {

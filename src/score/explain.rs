@@ -22,6 +22,28 @@ pub struct Finding<'a> {
     pub imputed: bool,
 }
 
+/// At most `max` contributors, strongest first, whose shares still sum to the same: the mildest are taken together as one,
+/// and what adds nothing is left out, unless nothing adds anything.
+pub fn strongest(mut list: Vec<Contributor>, max: usize) -> Vec<Contributor> {
+    if list.iter().any(|c| c.surprise > 0.0) {
+        list.retain(|c| c.surprise > 0.0);
+    }
+    if list.len() > max {
+        let rest = list.split_off(max.saturating_sub(1));
+        list.push(Contributor {
+            feature: "others".into(),
+            title: format!("{} others", rest.len()),
+            actual: f64::NAN,
+            typical: f64::NAN,
+            lower: f64::NAN,
+            upper: f64::NAN,
+            surprise: rest.iter().map(|c| c.surprise).sum(),
+            reference: "together".into(),
+        });
+    }
+    list
+}
+
 /// Short and stable: becomes the name of the alert. Names job and feature, not the entity.
 pub fn message(f: &Finding<'_>) -> String {
     match f.contributors.first() {
@@ -100,6 +122,27 @@ fn clock(t_ms: i64) -> String {
 mod tests {
     use super::*;
     use crate::model::job::JobLabels;
+
+    #[test]
+    fn the_mildest_are_taken_together_and_the_sum_stays() {
+        let c = |surprise: f64| Contributor {
+            feature: format!("f{surprise}"),
+            title: String::new(),
+            actual: 1.0,
+            typical: 0.0,
+            lower: 0.0,
+            upper: 0.0,
+            surprise,
+            reference: String::new(),
+        };
+        let short = |l: Vec<Contributor>| l.into_iter().map(|c| (c.feature, c.surprise)).collect::<Vec<_>>();
+        let all = || vec![c(4.0), c(3.0), c(2.0), c(1.0), c(0.0)];
+        assert_eq!(short(strongest(all(), 3)), [("f4".into(), 4.0), ("f3".into(), 3.0), ("others".into(), 3.0)]);
+        assert_eq!(strongest(all(), 3)[2].title, "2 others");
+        assert_eq!(strongest(all(), 4).len(), 4, "what adds nothing takes no place");
+        assert_eq!(short(strongest(vec![c(0.0)], 3)), [("f0".into(), 0.0)]);
+        assert!(strongest(Vec::new(), 0).is_empty());
+    }
 
     #[test]
     fn the_sentence_names_entity_feature_both_values_span_and_since_when() {

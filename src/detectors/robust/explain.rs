@@ -12,6 +12,9 @@ const ORDINARY: f32 = 1.7;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Share {
     pub(super) feature: usize,
+    /// What is held against the typical value where that is not this bucket's own: the mean of what is remembered.
+    pub(super) remembered: Option<f64>,
+    /// `NaN` where the value is as usual and only goes on for too long.
     pub(super) typical: f64,
     pub(super) lower: f64,
     pub(super) upper: f64,
@@ -32,8 +35,15 @@ impl Panel {
             let implied = if statistic.is_by_others() { j.implied * j.spread } else { 0.0 };
             let usual = j.y - j.residual + implied;
             let back = |y: f32| scale.back(y, track.unit);
-            let (lower, upper) = (back(usual - BAND * j.spread), back(usual + BAND * j.spread));
-            shares.push(Share { feature: f, typical: back(usual), lower, upper, weight: weight(j), reference: statistic.reference() });
+            let band = (back(usual - BAND * j.spread), back(usual + BAND * j.spread));
+            let remembered = statistic.remembered(j).map(|mean| back(usual + mean * j.spread));
+            // The band is one of single buckets: it says nothing of their mean, nor of how long they stay the same.
+            let (typical, (lower, upper)) = match (statistic, remembered) {
+                (Statistic::Flat, _) => (f64::NAN, (f64::NAN, f64::NAN)),
+                (_, Some(_)) => (back(usual), (f64::NAN, f64::NAN)),
+                _ => (back(usual), band),
+            };
+            shares.push(Share { feature: f, remembered, typical, lower, upper, weight: weight(j), reference: statistic.reference() });
         }
         shares
     }
@@ -52,13 +62,27 @@ impl Statistic {
         matches!(self, Self::Left | Self::LeftFast | Self::LeftSlow)
     }
 
+    /// Mean of what is remembered, in standard deviations of the feature, where the statistic is about that.
+    fn remembered(self, j: &Judgement) -> Option<f32> {
+        let mean = match self {
+            Self::OwnFast => j.means[0],
+            Self::LeftFast => j.means[1],
+            Self::OwnSlow => j.means[2],
+            Self::LeftSlow => j.means[3],
+            _ => return None,
+        };
+        // What is left beside the other features is kept in standard deviations of its own.
+        let unit = if self.is_by_others() && j.left.abs() > 1e-3 { (j.joint - j.implied) / j.left } else { 1.0 };
+        Some(mean * unit)
+    }
+
     /// What the value was compared with.
     const fn reference(self) -> &'static str {
         match self {
             Self::Own => "own history",
             Self::Left => "own other features",
-            Self::OwnFast | Self::OwnSlow => "own history, over several buckets",
-            Self::LeftFast | Self::LeftSlow => "own other features, over several buckets",
+            Self::OwnFast | Self::OwnSlow => "own history, mean of several buckets",
+            Self::LeftFast | Self::LeftSlow => "own other features, mean of several buckets",
             Self::Flat => "never so long the same value",
         }
     }

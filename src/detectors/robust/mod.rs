@@ -168,10 +168,12 @@ impl Detector for Robust {
             let values = self.values(view, i, row);
             for share in panel.explain(slot, row_judged) {
                 let (Some(name), Some(&actual)) = (self.names.get(i * MAX + share.feature), values.get(share.feature)) else { continue };
-                let base = contributor(name, actual, share.typical, share.reference);
+                let base = contributor(name, share.remembered.unwrap_or(actual), share.typical, share.reference);
                 out.push(Contributor { surprise: share.weight, lower: share.lower, upper: share.upper, ..base });
             }
         }
+        // What was as usual is no reason, whatever a run of such values adds.
+        out.retain(|c| c.actual != c.typical);
         let total: f64 = out.iter().map(|c| c.surprise).sum();
         out.iter_mut().for_each(|c| c.surprise *= if total > 0.0 { judged.surprise / total } else { 0.0 });
         out.sort_by(|a, b| b.surprise.total_cmp(&a.surprise).then_with(|| a.feature.cmp(&b.feature)));
