@@ -123,8 +123,19 @@ struct Population {
     numbers: Vec<(usize, String)>,
     decay: f64,
     state: State,
-    /// The last one that rows of a cold bucket were held against, with the bucket's start: made once per bucket, not per row.
-    trial: RefCell<Option<(i64, Box<Population>)>>,
+    /// Of the cold bucket that was scored last: made once per bucket, not per row.
+    trial: RefCell<Option<Trial>>,
+}
+
+/// Sums of the surprises of a bucket's rows, and the weights with which they went into the tails.
+type Lesson = (Vec<f64>, Vec<f64>);
+
+/// What the rows of a cold bucket are held against.
+#[derive(Debug, Clone)]
+struct Trial {
+    start_ms: i64,
+    judge: Box<Population>,
+    lesson: Lesson,
 }
 
 fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
@@ -293,21 +304,21 @@ impl Population {
         }
         let at = view.bucket.start_ms;
         let trial = match self.trial.take() {
-            Some((start, trial)) if start == at => trial,
+            Some(trial) if trial.start_ms == at => trial,
             _ => {
-                let mut trial = Box::new(self.clone());
-                trial.learn_cold(view, &self.shown(view, 0..view.rows()), &vec![1.0; view.rows()]);
-                trial
+                let mut judge = Box::new(self.clone());
+                let lesson = judge.learn_cold(view, &self.shown(view, 0..view.rows()), &vec![1.0; view.rows()]);
+                Trial { start_ms: at, judge, lesson }
             }
         };
-        let out = f(&trial);
-        self.trial.replace(Some((at, trial)));
+        let out = f(&trial.judge);
+        self.trial.replace(Some(trial));
         out
     }
 
     /// Learns a bucket with these weights while there is little history: all rows on trial first, then without those that
     /// stand out.
-    fn learn_cold(&mut self, view: &BucketView<'_>, shown: &[Shown], given: &[f64]) {
+    fn learn_cold(&mut self, view: &BucketView<'_>, shown: &[Shown], given: &[f64]) -> Lesson {
         let known = self.state.rows / self.state.fade.gain(view.bucket.start_ms);
         // Fewer are too few to tell what stands out among them.
         let kept = if known + view.rows() as f64 <= SETTLED_ROWS {
@@ -318,12 +329,12 @@ impl Population {
             let (_, sums) = trial.described(view, shown);
             left_out(given, 1.0, &trial.scores(view, &sums))
         };
-        self.absorb(view, shown, given, &kept, None);
+        self.absorb(view, shown, given, &kept, None)
     }
 
-    /// Learns a bucket: values with the weights `kept`, tails with these or a tenth of those `given`. `before` is what was known of it before; without, the rarity of its values is
-    /// taken after they were learned.
-    fn absorb(&mut self, view: &BucketView<'_>, shown: &[Shown], given: &[f64], kept: &[f64], before: Option<Described>) {
+    /// Learns a bucket, all but the habits: values with the weights `kept`, tails with these or a tenth of those `given`.
+    /// `before` is what was known of it before; without, the rarity of its values is taken after they were learned.
+    fn absorb(&mut self, view: &BucketView<'_>, shown: &[Shown], given: &[f64], kept: &[f64], before: Option<Described>) -> Lesson {
         let at = view.bucket.start_ms;
         let elapsed = self.state.last_ms.map_or(1.0, |l| ((at - l) / view.bucket.span_ms.max(1)).max(1) as f64);
         self.state.last_ms = Some(self.state.last_ms.map_or(at, |l| l.max(at)));
@@ -353,11 +364,12 @@ impl Population {
         let sums = sums.unwrap_or_else(|| statistics.iter().map(|s| self.surprises(s).iter().sum()).collect());
         self.news(view, &sums).into_iter().zip(&tailed).for_each(|(news, &w)| self.state.combined.observe(news, w));
         self.state.combined.decay_and_fit(factor);
-        self.learn_habits(view, &sums, &tailed, gain);
+        (sums, tailed)
     }
 
-    fn learn_habits(&mut self, view: &BucketView<'_>, sums: &[f64], kept: &[f64], gain: f64) {
-        for (row, (&sum, &w)) in sums.iter().zip(kept).enumerate() {
+    fn learn_habits(&mut self, view: &BucketView<'_>, (sums, weights): &Lesson) {
+        let gain = self.state.fade.gain(view.bucket.start_ms);
+        for (row, (&sum, &w)) in sums.iter().zip(weights).enumerate() {
             let Some(slot) = view.slot(row) else { continue };
             if self.state.habits.len() <= slot {
                 self.state.habits.resize(slot + 1, (0.0, 0.0));
@@ -503,17 +515,29 @@ impl Detector for Population {
 
     fn learn(&mut self, view: &BucketView<'_>, weights: &[f64]) {
         let weight = |r: usize| weights.get(r).copied().filter(|w| w.is_finite()).unwrap_or(1.0).max(0.0);
-        self.trial.replace(None);
+        let trial = self.trial.take().filter(|t| t.start_ms == view.bucket.start_ms);
         let share = self.share(view);
         let given: Vec<f64> = (0..view.rows()).map(|r| weight(r) * share).collect();
-        let shown = self.shown(view, 0..view.rows());
-        if self.is_cold(view) {
-            self.learn_cold(view, &shown, &given);
-        } else {
-            let before = self.described(view, &shown);
-            let kept = left_out(&given, share, &self.scores(view, &before.1));
-            self.absorb(view, &shown, &given, &kept, Some(before));
-        }
+        let lesson = match trial {
+            // The trial was this very lesson.
+            Some(trial) if given.iter().all(|w| *w == 1.0) && given.len() == trial.lesson.0.len() => {
+                // Entities may have been forgotten since.
+                let habits = std::mem::take(&mut self.state.habits);
+                self.state = State { habits, ..trial.judge.state };
+                trial.lesson
+            }
+            _ => {
+                let shown = self.shown(view, 0..view.rows());
+                if self.is_cold(view) {
+                    self.learn_cold(view, &shown, &given)
+                } else {
+                    let before = self.described(view, &shown);
+                    let kept = left_out(&given, share, &self.scores(view, &before.1));
+                    self.absorb(view, &shown, &given, &kept, Some(before))
+                }
+            }
+        };
+        self.learn_habits(view, &lesson);
     }
 
     fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
