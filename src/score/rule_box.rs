@@ -1,6 +1,8 @@
 //! The rule box of a finding: a few conditions that hold for its row and for as few others of its bucket as possible, so that
 //! a person can write them down as a rule. Found greedily: the condition that leaves the fewest other rows comes first.
 
+use std::borrow::Cow;
+
 use crate::model::keys::stable_hash;
 use crate::model::{Bucket, Contributor, Job};
 
@@ -12,9 +14,9 @@ const MAX_CONDITIONS: usize = 3;
 const MAX_VALUES: usize = 8;
 
 /// One quantity of every row.
-struct Column {
-    name: String,
-    values: Vec<f64>,
+struct Column<'a> {
+    name: &'a str,
+    values: Cow<'a, [f64]>,
 }
 
 /// A side of a threshold on one column.
@@ -31,30 +33,35 @@ struct Cut {
 /// Costs rows times columns, times the conditions.
 pub fn rule_box(job: &Job, bucket: &Bucket, row: usize, contributors: &[Contributor]) -> Option<String> {
     let columns = columns(job, bucket, row, contributors);
-    let mut others: Vec<usize> = (0..bucket.rows()).filter(|&r| r != row).collect();
+    // Rows that are not cut off yet; at first all but the finding's own.
+    let mut others: Option<Vec<usize>> = None;
+    let mut left = bucket.rows().saturating_sub(1);
     let mut conditions = Vec::new();
-    while conditions.len() < MAX_CONDITIONS && !others.is_empty() {
-        let Some(cut) = best_cut(&columns, &others, row) else { break };
+    while conditions.len() < MAX_CONDITIONS && left > 0 {
+        let Some(cut) = best_cut(&columns, others.as_deref(), left, row) else { break };
         let Column { name, values } = &columns[cut.column];
         let own = values[row];
-        let (inside, outside): (Vec<usize>, Vec<usize>) = others.iter().partition(|&&r| holds(values[r], own, cut.is_above));
+        let before = others.unwrap_or_else(|| (0..bucket.rows()).filter(|&r| r != row).collect());
+        let (inside, outside): (Vec<usize>, Vec<usize>) = before.iter().partition(|&&r| holds(values[r], own, cut.is_above));
         conditions.push(condition(name, own, cut.is_above, outside.iter().map(|&r| values[r])));
-        others = inside;
+        left = inside.len();
+        others = Some(inside);
     }
-    (!conditions.is_empty()).then(|| format!("{} ({} of {} rows)", conditions.join(" and "), others.len() + 1, bucket.rows()))
+    (!conditions.is_empty()).then(|| format!("{} ({} of {} rows)", conditions.join(" and "), left + 1, bucket.rows()))
 }
 
-fn columns(job: &Job, bucket: &Bucket, row: usize, contributors: &[Contributor]) -> Vec<Column> {
-    let numeric = job.features.iter().zip(&bucket.columns).map(|(f, values)| Column { name: f.name.clone(), values: values.clone() });
+fn columns<'a>(job: &'a Job, bucket: &'a Bucket, row: usize, contributors: &'a [Contributor]) -> Vec<Column<'a>> {
+    let numeric = job.features.iter().zip(&bucket.columns).map(|(f, values)| Column { name: &f.name, values: Cow::Borrowed(values) });
     let keyword = contributors.iter().filter_map(|c| {
         let (feature, value) = c.feature.split_once('=')?;
         let counts = bucket.values.get(job.value_features.iter().position(|f| f.name == feature)?)?;
-        let hash = stable_hash(value.as_bytes());
-        let count = |r: usize| counts.row(r).filter(|(h, _)| *h == hash).map(|(_, n)| n as f64).sum();
-        Some(Column { name: c.feature.clone(), values: (0..bucket.rows()).map(count).collect() })
+        let mut values = vec![0.0; bucket.rows()];
+        counts.rows_with(stable_hash(value.as_bytes())).for_each(|(r, n)| values[r] += n as f64);
+        Some(Column { name: &c.feature, values: Cow::Owned(values) })
     });
     // What was said to add most comes first, so that it wins where two cut as well.
-    let mut all: Vec<Column> = keyword.take(MAX_VALUES).chain(numeric).filter(|c| c.values.get(row).is_some_and(|x| x.is_finite())).collect();
+    let is_shown = |c: &Column<'_>| c.values.get(row).is_some_and(|x| x.is_finite());
+    let mut all: Vec<Column<'_>> = keyword.take(MAX_VALUES).chain(numeric).filter(is_shown).collect();
     all.sort_by_key(|c| contributors.iter().position(|k| k.feature == c.name).unwrap_or(usize::MAX));
     all
 }
@@ -64,13 +71,19 @@ fn holds(value: f64, own: f64, is_above: bool) -> bool {
     if is_above { value >= own } else { value <= own }
 }
 
-fn best_cut(columns: &[Column], others: &[usize], row: usize) -> Option<Cut> {
+/// The cut that leaves the fewest of `left` rows: of `others`, or of all but the own one.
+fn best_cut(columns: &[Column<'_>], others: Option<&[usize]>, left: usize, row: usize) -> Option<Cut> {
     let mut best: Option<Cut> = None;
     for (column, c) in columns.iter().enumerate() {
+        let own = c.values[row];
         for is_above in [true, false] {
-            let left = others.iter().filter(|&&r| holds(c.values[r], c.values[row], is_above)).count();
-            if left < others.len() && best.is_none_or(|b| left < b.left) {
-                best = Some(Cut { column, is_above, left });
+            let holds = |x: f64| usize::from(holds(x, own, is_above));
+            let left_by = match others {
+                Some(others) => others.iter().map(|&r| holds(c.values[r])).sum::<usize>(),
+                None => c.values.iter().map(|&x| holds(x)).sum::<usize>() - 1,
+            };
+            if left_by < left && best.is_none_or(|b| left_by < b.left) {
+                best = Some(Cut { column, is_above, left: left_by });
             }
         }
     }
