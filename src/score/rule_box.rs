@@ -76,18 +76,25 @@ fn best_cut(columns: &[Column<'_>], others: Option<&[usize]>, left: usize, row: 
     let mut best: Option<Cut> = None;
     for (column, c) in columns.iter().enumerate() {
         let own = c.values[row];
-        for is_above in [true, false] {
-            let holds = |x: f64| usize::from(holds(x, own, is_above));
-            let left_by = match others {
-                Some(others) => others.iter().map(|&r| holds(c.values[r])).sum::<usize>(),
-                None => c.values.iter().map(|&x| holds(x)).sum::<usize>() - 1,
-            };
+        let (above, below) = match others {
+            Some(others) => sides(others.iter().map(|&r| c.values[r]), own),
+            None => {
+                let (above, below) = sides(c.values.iter().copied(), own);
+                (above - 1, below - 1)
+            }
+        };
+        for (is_above, left_by) in [(true, above), (false, below)] {
             if left_by < left && best.is_none_or(|b| left_by < b.left) {
                 best = Some(Cut { column, is_above, left: left_by });
             }
         }
     }
     best
+}
+
+/// How many values are at least, and at most, the own one. One pass without a branch: this is what a rule box costs.
+fn sides(values: impl Iterator<Item = f64>, own: f64) -> (usize, usize) {
+    values.fold((0, 0), |(above, below), x| (above + usize::from(x >= own), below + usize::from(x <= own)))
 }
 
 /// The threshold lies half-way between the row and the nearest one that is cut off.
