@@ -147,7 +147,7 @@ fn rows(all: &[&Anomaly], strings: &mut Strings) -> (Vec<Value>, usize) {
 }
 
 /// `[start_ms, span_s, job, entity, field, detector, score, confidence, documents, flags, reason, since_ms, source,
-/// contributors, samples, message]`; the script knows the same order. Flags: 1 silent, 2 suppressed, 4 revised.
+/// contributors, samples, message, rule box]`; the script knows the same order. Flags: 1 silent, 2 suppressed, 4 revised.
 fn row(a: &Anomaly, d: Detail, strings: &mut Strings) -> Value {
     let flags = u8::from(a.imputed) | (u8::from(a.status == "suppressed") << 1) | (u8::from(a.revision > 0) << 2);
     let contributors: Vec<Value> = a.contributors.iter().take(d.contributors).map(|c| contributor(c, d, strings)).collect();
@@ -169,6 +169,7 @@ fn row(a: &Anomaly, d: Detail, strings: &mut Strings) -> Value {
         contributors,
         samples,
         strings.place(clean(&a.message, d.text)),
+        clean(&a.rule_box, d.text),
     ])
 }
 

@@ -4,9 +4,7 @@
 use std::borrow::Cow;
 
 use crate::model::keys::stable_hash;
-use crate::model::{Bucket, Contributor, Job};
-
-use super::explain::number;
+use crate::model::{Bucket, Contributor, Job, ValueCounts};
 
 /// Conditions at most: more are no rule that a person reads.
 const MAX_CONDITIONS: usize = 3;
@@ -56,7 +54,7 @@ fn columns<'a>(job: &'a Job, bucket: &'a Bucket, row: usize, contributors: &'a [
         let (feature, value) = c.feature.split_once('=')?;
         let counts = bucket.values.get(job.value_features.iter().position(|f| f.name == feature)?)?;
         let mut values = vec![0.0; bucket.rows()];
-        counts.rows_with(stable_hash(value.as_bytes())).for_each(|(r, n)| values[r] += n as f64);
+        meant(counts, value).into_iter().flat_map(|hash| counts.rows_with(hash)).for_each(|(r, n)| values[r] += n as f64);
         Some(Column { name: &c.feature, values: Cow::Owned(values) })
     });
     // What was said to add most comes first, so that it wins where two cut as well.
@@ -64,6 +62,14 @@ fn columns<'a>(job: &'a Job, bucket: &'a Bucket, row: usize, contributors: &'a [
     let mut all: Vec<Column<'_>> = keyword.take(MAX_VALUES).chain(numeric).filter(is_shown).collect();
     all.sort_by_key(|c| contributors.iter().position(|k| k.feature == c.name).unwrap_or(usize::MAX));
     all
+}
+
+/// Values that a contributor's name stands for: itself, and below a first segment of a path (`/admin/`) everything.
+fn meant(counts: &ValueCounts, value: &str) -> Vec<u64> {
+    if value.len() > 1 && value.starts_with('/') && value.ends_with(['/', '?', '#']) {
+        return counts.names.iter().filter(|(_, name)| name.starts_with(value)).map(|(h, _)| *h).collect();
+    }
+    vec![stable_hash(value.as_bytes())]
 }
 
 /// A value that is absent satisfies no condition.
@@ -103,16 +109,29 @@ fn condition(name: &str, own: f64, is_above: bool, cut_off: impl Iterator<Item =
         cut_off.filter(|x| x.is_finite()).fold(None, |best: Option<f64>, x| Some(best.map_or(x, |b| if is_above { b.max(x) } else { b.min(x) })));
     let sign = if is_above { ">" } else { "<" };
     match nearest {
-        Some(x) => format!("{name} {sign} {}", number(x / 2.0 + own / 2.0)),
+        Some(x) => format!("{name} {sign} {}", between(x, own)),
         // Only rows without the value were cut off.
-        None => format!("{name} {sign}= {}", number(own)),
+        None => format!("{name} {sign}= {own}"),
     }
+}
+
+/// About half-way from `x` to `own`, in as few digits as still tell the two apart: what is written has to hold for the row and
+/// for no row that was cut off.
+fn between(x: f64, own: f64) -> f64 {
+    let middle = x / 2.0 + own / 2.0;
+    let parts = (own > x && middle < own) || (own < x && middle > own);
+    // Neighbours have nothing between them: the other's own value is the threshold.
+    let exact = if parts { middle } else { x };
+    let holds = |t: f64| if own > x { x <= t && t < own } else { own < t && t <= x };
+    (2..17).filter_map(|digits| format!("{exact:.digits$e}").parse().ok()).find(|&t| holds(t)).unwrap_or(exact)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::model::{FeatureSpec, ValueCounts};
+    use crate::model::FeatureSpec;
 
     fn bucket(columns: &[&[f64]]) -> (Job, Bucket) {
         let feature = |i: usize| FeatureSpec { name: format!("f{i}"), ..FeatureSpec::default() };
@@ -130,6 +149,15 @@ mod tests {
         let (job, b) = bucket(&[&[1.0, 2.0, 3.0, 300.0], &[5.0, 5.0, 5.0, 5.0]]);
         assert_eq!(rule_box(&job, &b, 3, &[]).as_deref(), Some("f0 > 152 (1 of 4 rows)"));
         assert_eq!(rule_box(&job, &b, 0, &[]).as_deref(), Some("f0 < 1.5 (1 of 4 rows)"));
+    }
+
+    #[test]
+    fn thresholds_have_few_digits_and_still_hold_for_the_row_alone() {
+        assert_eq!([between(3.0, 300.0), between(0.0, 1e-7), between(1234.2, 1234.4), between(1.004, 1.0)], [152.0, 5e-8, 1234.3, 1.002]);
+        for (x, own) in [(1.0, 1.0 + f64::EPSILON), (-1e300, 1e300), (1e308, f64::MAX), (5.0, 5.000001), (0.1 + 0.2, 0.3)] {
+            let t: f64 = between(x, own).to_string().parse().unwrap();
+            assert!(if own > x { own > t && x <= t } else { own < t && x >= t }, "{x} {t} {own}");
+        }
     }
 
     #[test]
@@ -154,7 +182,12 @@ mod tests {
             surprise: 3.0,
             reference: "peers".into(),
         };
-        assert_eq!(rule_box(&job, &b, 2, &[c]).as_deref(), Some("status=404 > 21 (1 of 3 rows)"));
+        assert_eq!(rule_box(&job, &b, 2, std::slice::from_ref(&c)).as_deref(), Some("status=404 > 21 (1 of 3 rows)"));
+        // A first segment stands for all paths below it.
+        let names: BTreeMap<u64, Box<str>> = [(1, "/a/x".into()), (2, "/a/y".into()), (3, "/ab".into())].into();
+        b.values = vec![ValueCounts::from_rows(vec![vec![(3, 9)], vec![(1, 1)], vec![(1, 2), (2, 3)]], names, vec![0; 3])];
+        let c = Contributor { feature: "status=/a/".into(), ..c };
+        assert_eq!(rule_box(&job, &b, 2, &[c]).as_deref(), Some("status=/a/ > 3 (1 of 3 rows)"));
         assert_eq!(rule_box(&job, &b, 0, &[]), None);
     }
 

@@ -43,6 +43,8 @@ struct Looked {
     rows: BTreeMap<String, usize>,
     /// Rows whose score falls only when all that the sentence names is taken back.
     together: usize,
+    /// Rows with a rule box.
+    boxes: usize,
     wrong: Vec<String>,
 }
 
@@ -56,6 +58,7 @@ impl Looked {
             past: VecDeque::new(),
             rows: BTreeMap::new(),
             together: 0,
+            boxes: 0,
             wrong: Vec::new(),
         }
     }
@@ -98,6 +101,10 @@ impl Looked {
         }
         for c in a.contributors.iter().filter(|c| c.actual == c.typical) {
             wrong.push(format!("{}: typical is the actual, {}", c.feature, c.actual));
+        }
+        if !a.rule_box.is_empty() {
+            self.boxes += 1;
+            wrong.extend(rule_is_wrong(&self.job, bucket, row, &a.rule_box));
         }
         let (now, top) = (scores.score(row), a.contributors.first().map_or(f64::NAN, |c| c.surprise));
         // What moves together falls together: the sentence names the second where it adds a quarter of the first.
@@ -186,7 +193,7 @@ impl Looked {
 
     /// Every row was explained as it should be, and there were some.
     fn is_fine(&self, at_least: usize) {
-        println!("{}: {:?}, {} only together", self.job.id, self.rows, self.together);
+        println!("{}: {:?}, {} only together, {} rule boxes", self.job.id, self.rows, self.together, self.boxes);
         assert!(self.rows.values().sum::<usize>() >= at_least, "{}: too few rows were reported: {:?}", self.job.id, self.rows);
         let shown = self.wrong.iter().take(12).cloned().collect::<Vec<_>>().join("\n");
         assert!(4 * self.together <= self.rows.values().sum(), "{}: {} rows fall only together of {:?}", self.job.id, self.together, self.rows);
@@ -246,6 +253,33 @@ fn usual_instead(counts: &ValueCounts, rows: usize, row: usize, value: &str) -> 
     }
     let all = (0..rows).map(|r| if r == row { std::mem::take(&mut kept) } else { counts.row(r).collect() }).collect();
     ValueCounts::from_rows(all, counts.names.clone(), counts.other.clone())
+}
+
+/// What is wrong with a rule box, if anything: it has to hold for the row, and for as many rows as it says.
+fn rule_is_wrong(job: &Job, bucket: &Bucket, row: usize, rule: &str) -> Option<String> {
+    let (conditions, share) = rule.strip_suffix(" rows)").and_then(|r| r.rsplit_once(" (")).unwrap();
+    let value = |name: &str, r: usize| match job.features.iter().position(|f| f.name == name) {
+        Some(f) => bucket.columns[f][r],
+        None => {
+            let (feature, value) = name.split_once('=').unwrap();
+            let counts = &bucket.values[job.value_features.iter().position(|f| f.name == feature).unwrap()];
+            let is_meant = |name: &str| name == value || (value.ends_with('/') && value.len() > 1 && name.starts_with(value));
+            counts.row(r).filter(|(h, _)| is_meant(&counts.name(*h))).map(|(_, n)| n as f64).sum()
+        }
+    };
+    let holds = |condition: &str, r: usize| {
+        let [threshold, sign, name] = condition.rsplitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
+        let (x, t): (f64, f64) = (value(name, r), threshold.parse().unwrap());
+        match sign {
+            ">" => x > t,
+            "<" => x < t,
+            ">=" => x >= t,
+            _ => x <= t,
+        }
+    };
+    let within = |r: usize| conditions.split(" and ").all(|c| holds(c, r));
+    let really = format!("{} of {}", (0..bucket.rows()).filter(|&r| within(r)).count(), bucket.rows());
+    (!within(row) || really != share).then(|| format!("the rule box `{rule}` holds for {really}, for the row: {}", within(row)))
 }
 
 /// True for a contributor that is about the last buckets together.
@@ -349,9 +383,9 @@ fn every_finding_of_every_preset_is_explained() {
         ("web_access", 10),
         ("web_service", 5),
         ("web_total", 3),
-        ("ssh_auth", 1),
+        ("ssh_auth", 10),
         ("siem_alerts", 5),
-        ("api_audit", 1),
+        ("api_audit", 10),
         ("metrics", 10),
         ("series", 1),
     ] {

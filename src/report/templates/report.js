@@ -7,7 +7,7 @@
   const band = (s) => (s >= 75 ? "critical" : s >= 50 ? "high" : s >= 25 ? "medium" : "low");
   const rows = D.rows.map((r) => ({
     at: r[0], span: r[1] * 1000, job: S[r[2]], entity: S[r[3]], field: S[r[4]], detector: S[r[5]], score: r[6] || 0, confidence: r[7], docs: r[8],
-    silent: r[9] & 1, suppressed: r[9] & 2, revised: r[9] & 4, reason: r[10], since: r[11], source: S[r[12]], samples: r[14], message: S[r[15]],
+    silent: r[9] & 1, suppressed: r[9] & 2, revised: r[9] & 4, reason: r[10], since: r[11], source: S[r[12]], samples: r[14], message: S[r[15]], rule: r[16],
     why: r[13].map((c) => ({ title: S[c[0]], actual: c[1], typical: c[2], lower: c[3], upper: c[4], surprise: c[5], reference: S[c[6]], feature: S[c[7]] })),
     band: band(r[6] || 0),
   }));
@@ -217,6 +217,7 @@
   }
   function detail(r) {
     const facts = [["job", r.job], ["detector", r.detector], ["confidence", r.confidence === null ? "–" : Math.round(r.confidence * 100) + " %"], ["documents", num(r.docs)], ["bucket", length(r.span)], ["since", time(r.since)], ["source", r.source]];
+    if (r.rule) facts.push(["rule that cuts it out", r.rule]);
     if (r.silent) facts.push(["silent", "no document in this bucket"]);
     if (r.suppressed) facts.push(["status", "suppressed"]);
     if (r.revised) facts.push(["revised", "late documents changed it"]);
