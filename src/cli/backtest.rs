@@ -5,12 +5,14 @@ mod labels;
 mod output;
 mod play;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::connect::ConfigFile;
 use super::exit::Exit;
 use crate::model::Window;
-use crate::score::evaluate::{Alarm, Figures, Judged, Label, alarms_of, evaluate, missed, outside};
+use crate::model::keys::stable_hash;
+use crate::score::evaluate::{Alarm, Figures, Judged, Label, Truth, Verdict, alarms_of, evaluate, missed, outside};
 
 /// Thresholds that are tried beside the job's own rule.
 const THRESHOLDS: [f64; 7] = [25.0, 35.0, 45.0, 50.0, 60.0, 75.0, 90.0];
@@ -32,6 +34,15 @@ pub struct Args {
     /// Files: learn from buckets that end at or before this time and judge only later ones.
     #[arg(long, value_name = "TIME", requires = "inputs")]
     pub train_until: Option<String>,
+    /// Files: format; found by looking when not given.
+    #[arg(long, requires = "inputs")]
+    pub format: Option<String>,
+    /// Files: field or column that holds the time.
+    #[arg(long, value_name = "NAME", requires = "inputs")]
+    pub time: Option<String>,
+    /// Files: column that holds the value of a series.
+    #[arg(long, value_name = "NAME", requires = "inputs")]
+    pub value: Option<String>,
     /// Files: field of the job = name in the file; may be repeated.
     #[arg(long, value_name = "FIELD=NAME", requires = "inputs")]
     pub map: Vec<String>,
@@ -53,7 +64,8 @@ pub struct Args {
     /// Labelled events: CSV with the columns entity, start, end; an empty entity means any.
     #[arg(long, value_name = "FILE.csv", conflicts_with = "verdicts")]
     pub labels: Option<PathBuf>,
-    /// Take the anomalies that people confirmed (verdict `true_positive`) as labelled events.
+    /// Take what people said of the job's anomalies: `true_positive` is an event, `false_positive` and `expected` are none, and
+    /// alarms that nobody judged count neither way.
     #[arg(long, conflicts_with = "inputs")]
     pub verdicts: bool,
     /// Second configuration file to compare with (same job).
@@ -98,6 +110,10 @@ pub struct Play {
     scored: Vec<Judged>,
     /// Rows that the job's own rule (score and budget) reports.
     reported: Vec<Judged>,
+    /// What was said about reported rows, by entity and start of the bucket.
+    reasons: BTreeMap<(String, i64), String>,
+    /// Labelled entities that came, by the hash of their key.
+    seen: BTreeSet<u64>,
     /// Rows beyond the bound on those kept.
     left_out: u64,
     /// Time that was judged.
@@ -117,11 +133,21 @@ struct Side {
     as_reported: Figures,
     thresholds: Vec<Figures>,
     labels_outside: usize,
-    missed: Vec<Label>,
+    /// Labelled entities that never came.
+    unknown_entities: Vec<String>,
+    missed: Vec<Missed>,
     false_alarms: Vec<Alarm>,
     #[serde(skip)]
     alarms: Vec<Alarm>,
     problems: Vec<String>,
+}
+
+/// A labelled event that nothing reported is about.
+#[derive(Debug, serde::Serialize)]
+struct Missed {
+    event: Label,
+    /// Highest score of its entity inside it, from the lowest threshold on.
+    best_score: Option<f64>,
 }
 
 /// What a rollout of the second configuration would change.
@@ -150,29 +176,39 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
 }
 
 fn try_run(args: &Args) -> Result<Counted, Stop> {
-    let mut labels = match &args.labels {
-        Some(path) => Some(labels::read(path)?),
+    let mut truth = match &args.labels {
+        Some(path) => Some(Truth { events: labels::read(path)?, harmless: None }),
         None => None,
     };
-    let plays = if args.inputs.is_empty() { play::cluster(args, &mut labels)? } else { play::files(args)? };
+    let plays = if args.inputs.is_empty() { play::cluster(args, &mut truth)? } else { play::files(args, truth.as_ref())? };
     let quiet_ms = i64::try_from(args.quiet.as_millis()).unwrap_or(i64::MAX / 4);
-    let known = labels.as_deref().unwrap_or_default();
-    let sides: Vec<Side> = plays.into_iter().map(|p| count(p, known, quiet_ms)).collect();
+    let sides = plays.into_iter().map(|p| count(p, truth.as_ref(), quiet_ms)).collect::<Result<Vec<Side>, Stop>>()?;
     let difference = if let [first, second] = sides.as_slice() { Some(compare(&first.alarms, &second.alarms)) } else { None };
-    Ok((sides, labels.map(|l| l.len()), difference))
+    Ok((sides, truth.map(|t| t.events.len()), difference))
 }
 
-fn count(play: Play, labels: &[Label], quiet_ms: i64) -> Side {
-    let judged = play.judged.unwrap_or(Window::new(0, 0));
-    let figures = |rows: &[Judged], thresholds: &[f64]| evaluate(rows, judged, labels, thresholds, quiet_ms);
-    let alarms = alarms_of(&play.reported, 0.0, quiet_ms);
-    let listed = |a: &&Alarm| !labels.iter().any(|l| a.is_of(l));
-    Side {
-        as_reported: figures(&play.reported, &[0.0])[0],
+fn count(mut play: Play, known: Option<&Truth>, quiet_ms: i64) -> Result<Side, Stop> {
+    let Some(judged) = play.judged else {
+        let why = "the range is younger than the job's window delay, --train-until lies behind the last line, or nothing could be read";
+        let problems: String = play.problems.iter().map(|p| format!("\n{p}")).collect();
+        return Err(Stop::new(Exit::BadInput, format!("{}: nothing was judged: {why}{problems}", play.name)));
+    };
+    let nothing = Truth::default();
+    let truth = known.unwrap_or(&nothing);
+    let figures = |rows: &[Judged], thresholds: &[f64]| evaluate(rows, judged, truth, thresholds, quiet_ms);
+    let as_reported = figures(&play.reported, &[f64::MIN]).remove(0);
+    let mut alarms = alarms_of(&play.reported, f64::MIN, quiet_ms);
+    for a in &mut alarms {
+        a.why = play.reasons.remove(&(a.entity.clone(), a.peak_ms)).unwrap_or_default();
+    }
+    let is_false = |a: &&Alarm| known.is_some_and(|t| t.verdict(&a.entity, a.start_ms, a.end_ms) == Verdict::False);
+    Ok(Side {
+        as_reported: Figures { threshold: f64::NAN, ..as_reported },
         thresholds: figures(&play.scored, &THRESHOLDS),
-        labels_outside: outside(judged, labels),
-        missed: missed(&alarms, judged, labels).into_iter().take(MAX_LISTED).cloned().collect(),
-        false_alarms: if labels.is_empty() { Vec::new() } else { alarms.iter().filter(listed).take(MAX_LISTED).cloned().collect() },
+        labels_outside: outside(judged, &truth.events),
+        unknown_entities: unknown(&play.seen, &truth.events),
+        missed: missed(&alarms, judged, &truth.events).into_iter().take(MAX_LISTED).map(|l| nearly(&play.scored, l)).collect(),
+        false_alarms: alarms.iter().filter(is_false).take(MAX_LISTED).cloned().collect(),
         alarms,
         name: play.name,
         rows: play.rows,
@@ -180,7 +216,19 @@ fn count(play: Play, labels: &[Label], quiet_ms: i64) -> Side {
         from_ms: judged.start_ms,
         to_ms: judged.end_ms,
         problems: play.problems,
-    }
+    })
+}
+
+/// A missed event, with how near it came to being found.
+fn nearly(scored: &[Judged], event: &Label) -> Missed {
+    let inside = scored.iter().filter(|r| event.is_touched(&r.entity, r.start_ms, r.start_ms.saturating_add(r.span_ms)));
+    Missed { event: event.clone(), best_score: inside.map(|r| r.score).max_by(f64::total_cmp) }
+}
+
+/// Labelled entities that are in no row: a slip of the pen, or an entity that was silent all along.
+fn unknown(seen: &BTreeSet<u64>, events: &[Label]) -> Vec<String> {
+    let names: BTreeSet<&str> = events.iter().map(|l| l.entity.as_str()).filter(|e| !e.is_empty()).collect();
+    names.into_iter().filter(|e| !seen.contains(&stable_hash(e.as_bytes()))).take(MAX_LISTED).map(str::to_owned).collect()
 }
 
 fn compare(first: &[Alarm], second: &[Alarm]) -> Difference {
@@ -199,12 +247,16 @@ mod tests {
     use super::*;
 
     fn alarm(entity: &str, start_ms: i64) -> Alarm {
-        Alarm { entity: entity.into(), start_ms, end_ms: start_ms + 10, score: 60.0 }
+        Alarm { entity: entity.into(), start_ms, end_ms: start_ms + 10, score: 60.0, peak_ms: start_ms, why: String::new() }
     }
 
     #[test]
     fn what_appears_and_what_vanishes_is_told_by_entity_and_time() {
         let d = compare(&[alarm("a", 0), alarm("b", 0)], &[alarm("a", 5), alarm("b", 50), alarm("c", 0)]);
+        let events = [("a", 0), ("zz", 5), ("", 9), ("zz", 7)].map(|(e, t)| Label { entity: e.into(), start_ms: t, end_ms: t + 1 });
+        assert_eq!(unknown(&BTreeSet::from([stable_hash(b"a")]), &events), ["zz"]);
+        let nothing = count(Play { name: "x".into(), ..Play::default() }, None, 0).unwrap_err();
+        assert!(nothing.exit == Exit::BadInput && nothing.message.contains("x: nothing was judged"), "{}", nothing.message);
         assert_eq!((d.appear, d.vanish, d.in_both), (vec![alarm("b", 50), alarm("c", 0)], vec![alarm("b", 0)], 1));
     }
 }

@@ -151,17 +151,19 @@ pub fn run(args: &Args, json: bool) -> Exit {
     }
 }
 
-/// Runs the windows of log files past somebody who listens, and writes nothing. What went wrong and did not end it is
-/// returned; else why it ended.
-pub fn judge(args: &Args, listener: Box<dyn crate::pipeline::Tap>) -> Result<Vec<String>, (Exit, String)> {
-    if matches!(args.preset.as_str(), "series" | "table") {
-        return Err((
-            Exit::BadConfig,
-            format!("preset `{}` has no windows of events; `scan --scores FILE` gives a score for every row of it", args.preset),
-        ));
-    }
+/// Makes a listener: for the whole input, or for a file that is a series of its own.
+pub type Listen<'a> = &'a dyn Fn(Option<&str>) -> Box<dyn crate::pipeline::Tap>;
+
+/// Runs the windows of files past somebody who listens, and writes nothing. What went wrong and did not end it is returned; else
+/// why it ended.
+pub fn judge(args: &Args, listen: Listen<'_>) -> Result<Vec<String>, (Exit, String)> {
     let shown = Shown { sink: MemorySink::new(0), pages: Mutex::default() };
-    let outcome = windows(args, &shown, None, Some(listener)).map_err(|stop| (stop.exit, stop.message))?;
+    let outcome = match args.preset.as_str() {
+        "table" => Err(Stop::config("preset `table` has rows without a time; `scan --scores FILE` gives a score for every one of them")),
+        "series" => series::scan(args, &shown, None, Some(listen)),
+        _ => windows(args, &shown, None, Some(listen(None))),
+    };
+    let outcome = outcome.map_err(|stop| (stop.exit, stop.message))?;
     let counted = outcome.total.problems.iter().map(|p| format!("{} x {}", p.count, p.kind.replace('_', " ")));
     Ok(outcome.failures.iter().map(|f| f.message.clone()).chain(counted).collect())
 }
@@ -176,7 +178,7 @@ fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
         create(path)?;
     }
     let outcome = match args.preset.as_str() {
-        "series" => series::scan(args, shown, judge.as_ref()),
+        "series" => series::scan(args, shown, judge.as_ref(), None),
         "table" => rows::scan(args, shown, judge.as_ref()),
         _ => windows(args, shown, judge.as_ref(), None),
     }?;

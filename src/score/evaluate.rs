@@ -1,8 +1,9 @@
 //! Judged rows against labels: precision, recall, alarms a day, time to detect, over thresholds.
 //!
 //! Counting is by events, as people count: rows of one entity above the threshold that follow each other within the quiet
-//! period are one alarm; a labelled event is found when an alarm of its entity overlaps it; an alarm that overlaps no
-//! labelled event is false.
+//! period are one alarm; a labelled event is found when an alarm of its entity overlaps it. What any other alarm is depends on
+//! what is known: false where the labels are complete; where people looked at some alarms only, false if they said so and
+//! else unjudged, which counts neither way.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,46 @@ pub struct Label {
     pub end_ms: i64,
 }
 
+/// What is known of the past.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// What happened.
+    pub events: Vec<Label>,
+    /// What looked like an event and was none, where that is known case by case; `None`: the events are complete, and all
+    /// else is none.
+    pub harmless: Option<Vec<Label>>,
+}
+
+/// What an alarm turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// About a labelled event.
+    True,
+    /// About none.
+    False,
+    /// Nobody said.
+    Unjudged,
+}
+
+impl Truth {
+    /// What an alarm of an entity was.
+    pub fn verdict(&self, entity: &str, start_ms: i64, end_ms: i64) -> Verdict {
+        let about = |labels: &[Label]| labels.iter().any(|l| l.is_touched(entity, start_ms, end_ms));
+        match &self.harmless {
+            _ if about(&self.events) => Verdict::True,
+            Some(harmless) if !about(harmless) => Verdict::Unjudged,
+            _ => Verdict::False,
+        }
+    }
+}
+
+impl Label {
+    /// True when something of an entity and time is about this event.
+    pub fn is_touched(&self, entity: &str, start_ms: i64, end_ms: i64) -> bool {
+        (self.entity.is_empty() || self.entity == entity) && start_ms < self.end_ms && end_ms > self.start_ms
+    }
+}
+
 /// Figures at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Figures {
@@ -44,11 +85,13 @@ pub struct Figures {
     pub alarms: usize,
     /// Alarms that overlap a labelled event.
     pub true_alarms: usize,
+    /// Alarms of which nobody said what they were.
+    pub unjudged: usize,
     /// Labelled events that were found.
     pub found: usize,
     /// Labelled events inside the judged time.
     pub events: usize,
-    /// Share of alarms that are true; `NaN` without alarms.
+    /// Share of judged alarms that are true; `NaN` without any.
     pub precision: f64,
     /// Share of events that were found; `NaN` without events.
     pub recall: f64,
@@ -73,6 +116,7 @@ struct Run {
     start_ms: i64,
     end_ms: i64,
     first_end_ms: i64,
+    peak_ms: i64,
     score: f64,
 }
 
@@ -87,12 +131,16 @@ pub struct Alarm {
     pub end_ms: i64,
     /// Largest score.
     pub score: f64,
+    /// Start of the bucket with that score.
+    pub peak_ms: i64,
+    /// What was said about that bucket, where it is known.
+    pub why: String,
 }
 
 impl Alarm {
     /// True when it is about a labelled event.
     pub fn is_of(&self, label: &Label) -> bool {
-        (label.entity.is_empty() || label.entity == self.entity) && self.start_ms < label.end_ms && self.end_ms > label.start_ms
+        label.is_touched(&self.entity, self.start_ms, self.end_ms)
     }
 
     /// True when both say the same of the same time.
@@ -106,7 +154,14 @@ pub fn alarms_of(rows: &[Judged], threshold: f64, quiet_ms: i64) -> Vec<Alarm> {
     let by_entity = alarms(rows, threshold, quiet_ms).into_iter();
     let mut all: Vec<Alarm> = by_entity
         .flat_map(|(entity, runs)| {
-            runs.into_iter().map(|r| Alarm { entity: entity.to_owned(), start_ms: r.start_ms, end_ms: r.end_ms, score: r.score })
+            runs.into_iter().map(|r| Alarm {
+                entity: entity.to_owned(),
+                start_ms: r.start_ms,
+                end_ms: r.end_ms,
+                score: r.score,
+                peak_ms: r.peak_ms,
+                why: String::new(),
+            })
         })
         .collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (a.start_ms, &a.entity).cmp(&(b.start_ms, &b.entity))));
@@ -133,9 +188,11 @@ fn alarms(rows: &[Judged], threshold: f64, quiet_ms: i64) -> BTreeMap<&str, Vec<
                 match runs.last_mut() {
                     Some(last) if r.start_ms <= last.end_ms.saturating_add(quiet_ms) => {
                         last.end_ms = last.end_ms.max(end_ms);
-                        last.score = last.score.max(r.score);
+                        if r.score > last.score {
+                            (last.score, last.peak_ms) = (r.score, r.start_ms);
+                        }
                     }
-                    _ => runs.push(Run { start_ms: r.start_ms, end_ms, first_end_ms: end_ms, score: r.score }),
+                    _ => runs.push(Run { start_ms: r.start_ms, end_ms, first_end_ms: end_ms, peak_ms: r.start_ms, score: r.score }),
                 }
             }
             (entity, runs)
@@ -144,23 +201,24 @@ fn alarms(rows: &[Judged], threshold: f64, quiet_ms: i64) -> BTreeMap<&str, Vec<
 }
 
 /// Figures at each threshold over the judged time; rows of one entity within `quiet_ms` of each other are one alarm.
-pub fn evaluate(rows: &[Judged], judged: Window, labels: &[Label], thresholds: &[f64], quiet_ms: i64) -> Vec<Figures> {
-    let inside: Vec<&Label> = labels.iter().filter(|l| is_inside(judged, l)).collect();
+pub fn evaluate(rows: &[Judged], judged: Window, truth: &Truth, thresholds: &[f64], quiet_ms: i64) -> Vec<Figures> {
+    let inside: Vec<&Label> = truth.events.iter().filter(|l| is_inside(judged, l)).collect();
     let days = (judged.len_ms() as f64 / DAY_MS as f64).max(f64::MIN_POSITIVE);
-    thresholds.iter().map(|&t| figures(&alarms(rows, t, quiet_ms), &inside, t, days)).collect()
+    thresholds.iter().map(|&t| figures(&alarms(rows, t, quiet_ms), truth, &inside, t, days)).collect()
 }
 
-fn figures(alarms: &BTreeMap<&str, Vec<Run>>, labels: &[&Label], threshold: f64, days: f64) -> Figures {
-    let touches = |a: &Run, l: &Label| a.start_ms < l.end_ms && a.end_ms > l.start_ms;
-    let about = |entity: &str, l: &Label| l.entity.is_empty() || l.entity == entity;
-    let (mut count, mut true_alarms) = (0, 0);
+fn figures(alarms: &BTreeMap<&str, Vec<Run>>, truth: &Truth, labels: &[&Label], threshold: f64, days: f64) -> Figures {
+    let (mut count, mut true_alarms, mut unjudged) = (0, 0, 0);
     let mut delays: BTreeMap<usize, f64> = BTreeMap::new();
     for (entity, runs) in alarms {
         for a in runs {
             count += 1;
-            let hit: Vec<usize> = (0..labels.len()).filter(|&i| about(entity, labels[i]) && touches(a, labels[i])).collect();
-            true_alarms += usize::from(!hit.is_empty());
-            for i in hit {
+            match truth.verdict(entity, a.start_ms, a.end_ms) {
+                Verdict::True => true_alarms += 1,
+                Verdict::Unjudged => unjudged += 1,
+                Verdict::False => {}
+            }
+            for i in (0..labels.len()).filter(|&i| labels[i].is_touched(entity, a.start_ms, a.end_ms)) {
                 // An alarm that was on before the event began shows it in its first minute at the latest.
                 let delay = (a.first_end_ms - labels[i].start_ms).max(0) as f64 / 60_000.0;
                 let best = delays.entry(i).or_insert(delay);
@@ -175,9 +233,10 @@ fn figures(alarms: &BTreeMap<&str, Vec<Run>>, labels: &[&Label], threshold: f64,
         threshold,
         alarms: count,
         true_alarms,
+        unjudged,
         found: delays.len(),
         events: labels.len(),
-        precision: share(true_alarms, count),
+        precision: share(true_alarms, count - unjudged),
         recall: share(delays.len(), labels.len()),
         alarms_per_day: count as f64 / days,
         minutes_to_detect: sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN),
@@ -202,7 +261,8 @@ mod tests {
         rows.extend([row("b", 100, 80.0), row("b", 101, 90.0), row("b", 500, 60.0), row("c", 10, 95.0)]);
         let labels = [label("b", 99, 103), label("c", 700, 710), label("a", 5_000, 5_001)];
         let day = Window::new(0, DAY_MS);
-        let f = evaluate(&rows, day, &labels, &[50.0, 85.0], 0);
+        let truth = Truth { events: labels.to_vec(), harmless: None };
+        let f = evaluate(&rows, day, &truth, &[50.0, 85.0], 0);
         assert_eq!((f[0].alarms, f[0].true_alarms, f[0].found, f[0].events), (3, 1, 1, 2));
         assert_eq!((f[0].recall, f[0].alarms_per_day, f[0].minutes_to_detect), (0.5, 3.0, 2.0));
         assert_eq!((f[1].alarms, f[1].precision), (2, 0.5));
@@ -215,8 +275,18 @@ mod tests {
     }
 
     #[test]
+    fn alarms_that_nobody_judged_count_neither_way() {
+        let rows = [row("a", 10, 90.0), row("b", 10, 80.0), row("b", 12, 95.0), row("c", 10, 70.0)];
+        let truth = Truth { events: vec![label("a", 10, 11)], harmless: Some(vec![label("b", 12, 13)]) };
+        let f = evaluate(&rows, Window::new(0, DAY_MS), &truth, &[50.0], 60_000)[0];
+        assert_eq!((f.alarms, f.true_alarms, f.unjudged, f.precision, f.recall), (3, 1, 1, 0.5, 1.0));
+        assert_eq!(truth.verdict("c", 0, DAY_MS), Verdict::Unjudged);
+        assert_eq!(alarms_of(&rows, 50.0, 60_000)[0].peak_ms, 12 * 60_000);
+    }
+
+    #[test]
     fn nothing_to_count_is_no_number() {
-        let f = evaluate(&[], Window::new(0, 0), &[], &[50.0], 0);
+        let f = evaluate(&[], Window::new(0, 0), &Truth::default(), &[50.0], 0);
         assert!(f[0].precision.is_nan() && f[0].recall.is_nan() && f[0].minutes_to_detect.is_nan());
         assert_eq!(f[0].alarms, 0);
     }

@@ -65,12 +65,44 @@ fn figures_against_labels_and_a_second_preset() {
 }
 
 #[test]
+fn a_metric_is_held_against_labels_and_what_cannot_be_found_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut series = "when,cpu\n".to_owned();
+    for i in 0..2_000i64 {
+        let usual = 40 + (i * 7_919 % 11) + (i % 288) / 20;
+        writeln!(series, "{},{}", 1_767_225_600 + i * 300, if (1_500..1_506).contains(&i) { 400 } else { usual }).unwrap();
+    }
+    std::fs::write(folder.path().join("cpu.csv"), series).unwrap();
+    let at = |i: i64| (1_767_225_600 + i * 300) * 1_000;
+    let labels = format!("entity,start,end\ncpu,{},{}\n,{},{}\ncqu,{},{}\n", at(1_500), at(1_506), at(900), at(901), at(1_500), at(1_506));
+    std::fs::write(folder.path().join("labels.csv"), labels).unwrap();
+    let args = ["cpu.csv", "--preset", "series", "--time", "when", "--value", "cpu", "--labels", "labels.csv"];
+    let (code, text, errors) = backtest(folder.path(), &[&args[..], &["--json"]].concat());
+    assert_eq!(code, 0, "{errors}");
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let side = &all["sides"][0];
+    assert_eq!((side["as_reported"]["found"].as_u64(), side["as_reported"]["events"].as_u64()), (Some(1), Some(3)), "{side}");
+    assert_eq!(side["as_reported"]["minutes_to_detect"].as_f64(), Some(5.0));
+    assert_eq!(side["unknown_entities"], serde_json::json!(["cqu"]));
+    assert!(side["missed"].as_array().unwrap().iter().all(|m| m["event"]["entity"] != "cpu"), "{side}");
+    let (_, text, _) = backtest(folder.path(), &args);
+    assert!(text.contains("1 labelled entities are in no row, such as `cqu`") && text.contains("no score of 25 or more"), "{text}");
+    let (code, _, errors) = backtest(folder.path(), &[&args[..], &["--train-until", "2030-01-01"]].concat());
+    assert!(code == 65 && errors.contains("series: nothing was judged"), "{code} {errors}");
+}
+
+#[test]
 fn input_of_no_use_is_named_with_a_fitting_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("access.log"), log()).unwrap();
     std::fs::write(folder.path().join("bad.csv"), "entity,start,end\na,soon,later\n").unwrap();
     std::fs::write(folder.path().join("job.yaml"), "cluster: { hosts: [\"http://127.0.0.1:1\"], allow_http: true, limits: { attempts: 1 } }\njobs: [{ id: a, preset: web_access, index: x }, { id: b, preset: web_access, index: x }]\n").unwrap();
-    let cases: [(&[&str], i32, &str); 8] = [
+    std::fs::write(folder.path().join("empty.csv"), "").unwrap();
+    std::fs::write(folder.path().join("long.csv"), format!("entity,start,end\n{},1,2\na,{},3\n", "x".repeat(10 << 20), "9".repeat(10 << 20)))
+        .unwrap();
+    let cases: [(&[&str], i32, &str); 10] = [
+        (&["access.log", "--labels", "empty.csv"], 65, "empty.csv: the first line must name the columns entity, start and end"),
+        (&["access.log", "--labels", "long.csv"], 65, "long.csv: line 3: start `9999"),
         (&["access.log", "--labels", "nowhere.csv"], 66, "nowhere.csv"),
         (&["access.log", "--labels", "bad.csv"], 65, "line 2: start `soon`"),
         (&["nowhere.log"], 66, "nowhere.log"),
@@ -82,6 +114,10 @@ fn input_of_no_use_is_named_with_a_fitting_exit_code() {
     ];
     for (args, wanted, word) in cases {
         let (code, _, errors) = backtest(folder.path(), args);
-        assert!(code == wanted && errors.contains(word), "{args:?}: {code} {errors}");
+        assert!(
+            code == wanted && errors.contains(word) && errors.len() < 2_000,
+            "{args:?}: {code} {}",
+            errors.chars().take(2_000).collect::<String>()
+        );
     }
 }

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::Stop;
 use crate::cli::exit::Exit;
 use crate::cluster::{Call, Cluster, ClusterError, path};
+use crate::model::document::ecs;
 use crate::model::problem::printable;
 use crate::model::time::parse_time;
-use crate::score::evaluate::Label;
+use crate::score::evaluate::{Label, Truth};
 
 /// Largest label file that is read.
 const MAX_BYTES: u64 = 64 << 20;
@@ -73,21 +74,41 @@ fn label(record: &csv::ByteRecord, entity: usize, start: usize, end: usize) -> R
     Ok(Label { entity: String::from_utf8_lossy(field(entity)).into_owned(), start_ms, end_ms })
 }
 
-/// The anomalies of a job that people confirmed, as events; and a word when there are more than were read.
-pub async fn confirmed(cluster: &Cluster, prefix: &str, job: &str) -> Result<(Vec<Label>, Option<String>), ClusterError> {
-    let filter = json!([
-        { "term": { "elkhound.kind": "verdict" } },
-        { "term": { "elkhound.verdict": "true_positive" } },
-        { "term": { "elkhound.job": job } },
-    ]);
+/// What people said of a job's anomalies, the last word of each; and a note when there is more than was read.
+pub async fn verdicts(cluster: &Cluster, prefix: &str, job: &str) -> Result<(Truth, Option<String>), ClusterError> {
+    let filter = json!([{ "term": { "elkhound.kind": "verdict" } }, { "term": { "elkhound.job": job } }]);
     let found = page(cluster, &format!("{prefix}-triage"), &filter).await?;
-    let text = |v: &Value, at: &str| v.pointer(at).and_then(Value::as_str).map(str::to_owned);
-    let ids: Vec<String> =
-        found.iter().filter_map(|h| text(h, "/_source/elkhound/anomaly_id").or_else(|| text(h, "/_source/elkhound.anomaly_id"))).collect();
-    let more = (found.len() == MAX_VERDICTS).then(|| format!("only the first {MAX_VERDICTS} verdicts were read"));
+    let more = (found.len() == MAX_VERDICTS).then(|| format!("only {MAX_VERDICTS} verdicts were read"));
+    let last = last_words(&found);
+    let ids: Vec<&str> = last.keys().map(String::as_str).collect();
     let anomalies = page(cluster, &format!("{prefix}-anomalies"), &json!([{ "ids": { "values": ids } }])).await?;
-    let events: BTreeMap<(i64, String), Label> = anomalies.iter().filter_map(event).map(|l| ((l.start_ms, l.entity.clone()), l)).collect();
-    Ok((events.into_values().collect(), more))
+    let mut truth = Truth { events: Vec::new(), harmless: Some(Vec::new()) };
+    let mut events: Vec<(Label, bool)> = anomalies.iter().filter_map(|h| Some((event(h)?, *last.get(h.get("_id")?.as_str()?)?))).collect();
+    events.sort_by(|(a, _), (b, _)| (a.start_ms, &a.entity).cmp(&(b.start_ms, &b.entity)));
+    for (label, is_real) in events {
+        if is_real { truth.events.push(label) } else { truth.harmless.get_or_insert_default().push(label) }
+    }
+    Ok((truth, more))
+}
+
+/// Whether an anomaly was real, by its id: of several verdicts the latest counts.
+fn last_words(verdicts: &[Value]) -> BTreeMap<String, bool> {
+    let mut said: BTreeMap<String, (i64, bool)> = BTreeMap::new();
+    for hit in verdicts {
+        let text = |name: &str| ecs::at(&hit["_source"], name).or_else(|| hit["_source"].get(name)).and_then(Value::as_str);
+        let (Some(id), Some(verdict)) = (text("elkhound.anomaly_id"), text("elkhound.verdict")) else { continue };
+        let is_real = match verdict {
+            "true_positive" => true,
+            "false_positive" | "expected" => false,
+            _ => continue,
+        };
+        let at_ms = text("@timestamp").and_then(parse_time).unwrap_or(i64::MIN);
+        let entry = said.entry(id.to_owned()).or_insert((at_ms, is_real));
+        if at_ms >= entry.0 {
+            *entry = (at_ms, is_real);
+        }
+    }
+    said.into_iter().map(|(id, (_, is_real))| (id, is_real)).collect()
 }
 
 fn event(hit: &Value) -> Option<Label> {
@@ -107,6 +128,14 @@ async fn page(cluster: &Cluster, index: &str, filter: &Value) -> Result<Vec<Valu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_verdict_counts() {
+        let of = |id: &str, verdict: &str, day: u32| json!({ "_source": { "@timestamp": format!("2026-01-0{day}"), "elkhound": { "anomaly_id": id, "verdict": verdict } } });
+        let all = [of("a", "false_positive", 2), of("a", "true_positive", 1), of("b", "expected", 1), of("c", "true_positive", 3), of("d", "?", 1)];
+        assert_eq!(last_words(&all), [("a", false), ("b", false), ("c", true)].map(|(id, real)| (id.to_owned(), real)).into());
+        assert_eq!(last_words(&[json!({}), json!({ "_source": { "elkhound.anomaly_id": "x", "elkhound.verdict": "expected" } })]).len(), 1);
+    }
 
     #[test]
     fn labels_are_read_and_mistakes_are_told_with_their_line() {

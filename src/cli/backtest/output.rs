@@ -33,6 +33,13 @@ fn side(s: &Side, labels: Option<usize>, top: usize) -> Vec<String> {
         let outside =
             if s.labels_outside > 0 { format!(", {} of them outside the judged time and not counted", s.labels_outside) } else { String::new() };
         out.push(format!("{n} labelled events{outside}"));
+        if let Some(first) = s.unknown_entities.first() {
+            let names = format!("{} labelled entities are in no row, such as `{}`", s.unknown_entities.len(), printable(first.as_bytes(), SHOWN));
+            out.push(format!("{names}; write them as `elkhound.entity.key` has them"));
+        }
+        if s.as_reported.unjudged > 0 {
+            out.push(format!("{} of {} reported alarms were judged by nobody and count neither way", s.as_reported.unjudged, s.as_reported.alarms));
+        }
     }
     out.push(format!(
         "{:>12} {:>11} {:>7} {:>6} {:>9} {:>7} {:>7} {:>14}",
@@ -40,9 +47,11 @@ fn side(s: &Side, labels: Option<usize>, top: usize) -> Vec<String> {
     ));
     out.push(figures("as reported", &s.as_reported, labels));
     out.extend(s.thresholds.iter().map(|f| figures(&format!("{:.0}", f.threshold), f, labels)));
-    list(&mut out, "missed", &s.missed, top, |l| {
+    list(&mut out, "missed", &s.missed, top, |m| {
+        let l = &m.event;
+        let best = m.best_score.map_or_else(|| format!("no score of {:.0} or more", super::THRESHOLDS[0]), |x| format!("best score {x:.0}"));
         let entity = if l.entity.is_empty() { "any entity".into() } else { printable(l.entity.as_bytes(), SHOWN) };
-        format!("{entity}, {} to {}", iso(l.start_ms), iso(l.end_ms))
+        format!("{entity}, {} to {}, {best}", iso(l.start_ms), iso(l.end_ms))
     });
     list(&mut out, "false alarms, strongest first", &s.false_alarms, top, alarm);
     if s.left_out > 0 {
@@ -69,7 +78,8 @@ fn figures(name: &str, f: &Figures, labels: Option<usize>) -> String {
 }
 
 fn alarm(a: &Alarm) -> String {
-    format!("{}, {} to {}, score {:.0}", printable(a.entity.as_bytes(), SHOWN), iso(a.start_ms), iso(a.end_ms), a.score)
+    let why = if a.why.is_empty() { String::new() } else { format!("\n    {}", printable(a.why.as_bytes(), 300)) };
+    format!("{}, {} to {}, score {:.0}{why}", printable(a.entity.as_bytes(), SHOWN), iso(a.start_ms), iso(a.end_ms), a.score)
 }
 
 fn list<T>(out: &mut Vec<String>, title: &str, items: &[T], top: usize, show: impl Fn(&T) -> String) {

@@ -246,6 +246,7 @@ async fn the_worker_finds_what_scan_finds_and_a_kill_changes_no_document() {
             let (wanted, lines) = &scanned[key];
             assert!((score - wanted).abs() < 1e-6 && documents == lines, "{} {key:?}: {score} {wanted}", engine.name);
         }
+        look_back(engine, &file, straight, (&learned, &end), &anomalies).await;
         let view = log_view_id(straight, INDEX, "@timestamp");
         for d in anomalies.values() {
             let (link, query) = (d["elkhound"]["link"].as_str().unwrap(), d["elkhound"]["query"].as_str().unwrap());
@@ -270,6 +271,47 @@ async fn the_worker_finds_what_scan_finds_and_a_kill_changes_no_document() {
         }
         engine.send(Call::delete(path(&[INDEX]))).await;
     }
+}
+
+/// Looks back on what a run found: a backtest of the same range against verdicts on it, and the evidence of one finding. Neither
+/// writes anything.
+async fn look_back(engine: &Engine, file: &Path, prefix: &str, (from, to): (&str, &str), anomalies: &BTreeMap<String, Value>) {
+    let (file, triage) = (file.to_str().unwrap(), format!("{prefix}-triage"));
+    let entity = |d: &Value| d.pointer("/elkhound/entity/key").and_then(Value::as_str).unwrap().to_owned();
+    let of = |client: &str| anomalies.iter().filter(|(_, d)| entity(d) == client).map(|(id, _)| id.clone()).collect::<Vec<_>>();
+    let (real, false_alarms) = (of("203.0.113.7"), of("203.0.113.8"));
+    assert!(!real.is_empty() && !false_alarms.is_empty(), "{}: both attacks were found", engine.name);
+    let said = [(&real, "true_positive"), (&false_alarms, "false_positive")];
+    let verdicts = said.iter().flat_map(|(ids, verdict)| ids.iter().map(move |id| (id, *verdict)));
+    let document = |(id, verdict): (&String, &str)| {
+        let own = json!({ "kind": "verdict", "job": "web_access", "verdict": verdict, "anomaly_id": id });
+        json!({ "@timestamp": from, "elkhound": own })
+    };
+    engine.fill(&triage, verdicts.map(document)).await;
+    let everything = || async {
+        let (a, r) = (documents(engine, &format!("{prefix}-anomalies")).await, documents(engine, &format!("{prefix}-runs")).await);
+        (a, r, documents(engine, &format!("{prefix}-state")).await)
+    };
+    let before = everything().await;
+    let told = output(&["--json", "backtest", "-c", file, "--from", from, "--to", to, "--verdicts", "--against", file]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let figures = &told["sides"][0]["as_reported"];
+    assert_eq!(told["labels"], json!(real.len()), "{}", engine.name);
+    assert_eq!((figures["found"].as_u64(), figures["recall"].as_f64()), (Some(real.len() as u64), Some(1.0)), "{}: {figures}", engine.name);
+    let judged = figures["alarms"].as_u64().unwrap() - figures["unjudged"].as_u64().unwrap();
+    assert!(figures["true_alarms"].as_u64() == Some(1) && judged == 2, "{}: one alarm of each client: {figures}", engine.name);
+    assert_eq!(figures["precision"], json!(0.5), "{}", engine.name);
+    let wrong = &told["sides"][0]["false_alarms"][0];
+    assert!(wrong["entity"] == "203.0.113.8" && wrong["why"].as_str().unwrap().contains("203.0.113.8"), "{}: {wrong}", engine.name);
+    let difference = &told["difference"];
+    assert_eq!((&difference["appear"], &difference["vanish"]), (&json!([]), &json!([])), "{}: the same twice", engine.name);
+    let text = output(&["explain", &real[0], "-c", file]);
+    for word in ["203.0.113.7", "what adds to it", "rule ", "query"] {
+        assert!(text.contains(word), "{}: no {word:?} in {text}", engine.name);
+    }
+    let all: Value = serde_json::from_str(&output(&["--json", "explain", &real[0], "-c", file])).unwrap();
+    assert_eq!(all["event"]["id"], json!(real[0]), "{}", engine.name);
+    assert!(everything().await == before, "{}: looking back has written something", engine.name);
 }
 
 /// The clock, when there is an engine at all.
