@@ -58,6 +58,8 @@ pub trait Tap: Send {
 pub struct Options {
     /// Buckets that end at or before this instant are learned and not reported.
     pub learn_until_ms: i64,
+    /// Where the documents end for good: what is missing in a bucket that goes on after that is no finding.
+    pub data_ends_ms: i64,
     /// Windows between two snapshots.
     pub snapshot_every: u32,
     /// Raw documents kept as evidence per anomaly.
@@ -68,7 +70,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { learn_until_ms: i64::MIN, snapshot_every: 12, samples: 3, is_writing: true }
+        Self { learn_until_ms: i64::MIN, data_ends_ms: i64::MAX, snapshot_every: 12, samples: 3, is_writing: true }
     }
 }
 
@@ -134,7 +136,10 @@ impl Pipeline {
             let claimed = self.models.claim(&bucket);
             let scores = self.models.score(&bucket, &claimed);
             let is_learning = bucket.end_ms() <= self.options.learn_until_ms;
-            let graded = if is_learning { Vec::new() } else { self.models.grade(&bucket, &scores) };
+            let mut graded = if is_learning { Vec::new() } else { self.models.grade(&bucket, &scores) };
+            if bucket.end_ms() > self.options.data_ends_ms {
+                graded.retain(|a| !a.is_of_less());
+            }
             let mut anomalies = self.models.decide(graded);
             self.attach_places(&mut anomalies);
             self.attach_samples(&mut anomalies).await;

@@ -71,7 +71,7 @@ fn worst(findings: &[Finding]) -> Exit {
 
 fn print(findings: &[Finding], json: bool) {
     if json {
-        println!("{}", serde_json::json!({ "findings": findings }));
+        say!("{}", serde_json::json!({ "findings": findings }));
         return;
     }
     for f in findings {
@@ -80,9 +80,9 @@ fn print(findings: &[Finding], json: bool) {
             Level::Warning => "warning",
             Level::Error => "error",
         };
-        println!("{level:<8} {}: {}", f.about, f.text);
+        say!("{level:<8} {}: {}", f.about, f.text);
         if !f.mend.is_empty() {
-            println!("{:<8} -> {}", "", f.mend);
+            say!("{:<8} -> {}", "", f.mend);
         }
     }
 }

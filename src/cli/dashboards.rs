@@ -52,7 +52,7 @@ pub async fn install(to: &To, config: &Config, is_dry: bool, is_json: bool) -> R
     }
     if is_dry {
         if !is_json {
-            println!("  import     dashboards into {url}");
+            say!("  import     dashboards into {url}");
         }
         return Ok(());
     }
@@ -78,10 +78,10 @@ fn login(login: &Login) -> import::Login {
 
 fn say(done: &Imported, url: &str, is_json: bool) {
     if is_json {
-        println!("{}", json!({ "dashboards": done }));
+        say!("{}", json!({ "dashboards": done }));
         return;
     }
-    println!("  imported   {} objects for {} into {} at {url}", done.objects, done.target, done.server);
+    say!("  imported   {} objects for {} into {} at {url}", done.objects, done.target, done.server);
     if !done.warning.is_empty() {
         eprintln!("elkhound: {}", done.warning);
     }
@@ -129,6 +129,6 @@ pub fn print(to: &For) -> Exit {
     };
     let own = config.as_ref().map_or("elkhound", |c| c.indices.prefix.as_str());
     let prefix = to.prefix.as_deref().unwrap_or(own);
-    print!("{}{}", ndjson(target, prefix), log_views(target, prefix, &config.as_ref().map(logs).unwrap_or_default()));
+    say_text!("{}{}", ndjson(target, prefix), log_views(target, prefix, &config.as_ref().map(logs).unwrap_or_default()));
     Exit::Ok
 }

@@ -104,7 +104,7 @@ fn play(args: &Args, is_json: bool) -> Result<(), Failure> {
         write(path, &lines.text())?;
     }
     if !is_json {
-        println!("{count} requests over two days (seed {}); {} attacks are planted in the second.\n", args.seed, plants.len());
+        say!("{count} requests over two days (seed {}); {} attacks are planted in the second.\n", args.seed, plants.len());
     }
     let pages = args.html.is_some().then(Pages::default);
     let day = Day { day_ms, lines: &lines, pages: pages.as_ref(), to, is_json };
@@ -128,7 +128,7 @@ fn play(args: &Args, is_json: bool) -> Result<(), Failure> {
         print_text(&outcome);
         if let Some(config) = &config {
             let (from, to) = (iso(day_ms), iso(day_ms + DAY_MS));
-            println!("All of it is in {}-anomalies and {}-runs, from {from} to {to}.", config.indices.prefix, config.indices.prefix);
+            say!("All of it is in {}-anomalies and {}-runs, from {from} to {to}.", config.indices.prefix, config.indices.prefix);
         }
     }
     Ok(())
@@ -267,20 +267,20 @@ fn judge(plants: Vec<Plant>, mut anomalies: Vec<Anomaly>, runs: Vec<RunDocument>
 
 fn print_text(o: &Outcome) {
     let found = o.plants.iter().filter(|(_, a)| a.is_some()).count();
-    println!("Planted attacks found: {found} of {}", o.plants.len());
+    say!("Planted attacks found: {found} of {}", o.plants.len());
     for (plant, anomaly) in &o.plants {
         match anomaly {
-            Some(a) => println!("  found   {}\n          score {:.0} {}, job {}: {}", plant.title(), a.score, a.severity.as_str(), a.job, a.reason),
-            None => println!("  MISSED  {}", plant.title()),
+            Some(a) => say!("  found   {}\n          score {:.0} {}, job {}: {}", plant.title(), a.score, a.severity.as_str(), a.job, a.reason),
+            None => say!("  MISSED  {}", plant.title()),
         }
     }
-    println!("\nFalse alarms: {}", o.false_alarms.len());
+    say!("\nFalse alarms: {}", o.false_alarms.len());
     for a in &o.false_alarms {
-        println!("  score {:.0} {}, job {}: {}", a.score, a.severity.as_str(), a.job, a.reason);
+        say!("  score {:.0} {}, job {}: {}", a.score, a.severity.as_str(), a.job, a.reason);
     }
     let (windows, documents) = (o.runs.len(), o.runs.iter().map(|r| r.documents).sum::<u64>());
-    println!("\n{windows} windows, {documents} documents read, {} anomaly documents.", o.anomalies.len());
-    println!("Next: `elkhound scan FILE` on a log of your own; `elkhound export config` for a configuration to start from.");
+    say!("\n{windows} windows, {documents} documents read, {} anomaly documents.", o.anomalies.len());
+    say!("Next: `elkhound scan FILE` on a log of your own; `elkhound export config` for a configuration to start from.");
 }
 
 fn print_json(seed: u64, o: &Outcome) {
@@ -297,5 +297,5 @@ fn print_json(seed: u64, o: &Outcome) {
         .iter()
         .map(|a| json!({ "job": a.job, "entity": a.entity_key, "start": iso(a.start_ms), "score": a.score, "reason": a.reason }))
         .collect();
-    println!("{}", json!({ "seed": seed, "plants": plants, "false_alarms": false_alarms, "anomalies": o.anomalies.len(), "windows": o.runs.len() }));
+    say!("{}", json!({ "seed": seed, "plants": plants, "false_alarms": false_alarms, "anomalies": o.anomalies.len(), "windows": o.runs.len() }));
 }

@@ -1,6 +1,6 @@
 //! `elkhound explain`: the evidence of one finding, from the cluster or from a file that `scan` or `demo` wrote.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const SHOWN: usize = 300;
 /// Arguments of `explain`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The finding's id: `_id` of its document, or `event.id`.
+    /// The finding's id (`event.id` of its document, the column `id` of `scan`), or its beginning.
     pub id: String,
     /// Where the configuration is.
     #[command(flatten)]
@@ -42,8 +42,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match found {
         Ok(document) => {
             let text = if is_json { document.to_string() } else { lines(&document).join("\n") };
-            // A reader that has seen enough (`| head`) is no mistake.
-            let _ = writeln!(std::io::stdout(), "{text}");
+            say!("{text}");
             Exit::Ok
         }
         Err(Stop(exit, message)) => {
@@ -59,6 +58,7 @@ fn in_file(file: &Path, id: &str) -> Result<Value, Stop> {
     let mut reader = std::io::BufReader::new(opened);
     let mut line = Vec::new();
     let mut documents = 0u64;
+    let mut found = None;
     loop {
         line.clear();
         let read =
@@ -68,9 +68,16 @@ fn in_file(file: &Path, id: &str) -> Result<Value, Stop> {
         }
         let Ok(document) = serde_json::from_slice::<Value>(&line) else { continue };
         documents += u64::from(document.get("elkhound").is_some());
-        if document.pointer("/event/id").and_then(Value::as_str) == Some(id) {
-            return Ok(document);
+        let is_meant = !id.is_empty() && document.pointer("/event/id").and_then(Value::as_str).is_some_and(|known| known.starts_with(id));
+        if is_meant && found.replace(document).is_some() {
+            return Err(Stop(
+                Exit::BadInput,
+                format!("{name}: several findings have an id that begins with `{}`; write more of it", printable(id.as_bytes(), 80)),
+            ));
         }
+    }
+    if let Some(document) = found {
+        return Ok(document);
     }
     let what = if documents == 0 {
         "holds no finding at all; is it what `scan --out` wrote?".into()
@@ -86,13 +93,19 @@ fn in_cluster(args: &Args) -> Result<Value, Stop> {
         return Err(Stop(Exit::BadConfig, "cluster.hosts is empty: name the cluster, or a file with --in FILE".into()));
     };
     let alias = format!("{}-anomalies", config.indices.prefix);
-    let body = json!({ "size": 1, "query": { "ids": { "values": [args.id] } } });
+    let body = json!({ "size": 2, "query": { "prefix": { "event.id": args.id } } });
     let answer: Result<Value, _> = block_on(async {
         let connection = app::connect(cluster).await?;
         connection.cluster.fetch(Call::post(path(&[&alias, "_search"])).json(&body)).await
     })
     .map_err(|m| Stop(Exit::Failure, m))?;
     let answer = answer.map_err(|e| Stop(exit_of(&e), e.to_string()))?;
+    if answer.pointer("/hits/hits/1").is_some() {
+        return Err(Stop(
+            Exit::BadInput,
+            format!("{alias}: several findings have an id that begins with `{}`; write more of it", printable(args.id.as_bytes(), 80)),
+        ));
+    }
     let found = answer.pointer("/hits/hits/0/_source").cloned();
     found.ok_or_else(|| {
         Stop(
@@ -193,6 +206,9 @@ mod tests {
             .unwrap();
         assert_eq!(in_file(&file, "b").ok().unwrap()["elkhound"]["score"], 1);
         assert!(in_file(&file, "c").err().unwrap().1.contains("2 findings"));
+        std::fs::write(&file, "{\"event\":{\"id\":\"abc\"},\"elkhound\":{}}\n{\"event\":{\"id\":\"abd\"},\"elkhound\":{}}\n").unwrap();
+        assert_eq!(in_file(&file, "abd").ok().unwrap()["event"]["id"], "abd");
+        assert!(in_file(&file, "ab").err().unwrap().1.contains("several findings"));
         std::fs::write(&file, [0u8, 255, 10, 7]).unwrap();
         assert!(in_file(&file, "c").err().unwrap().1.contains("no finding at all"));
         assert_eq!(in_file(Path::new("nowhere"), "c").err().unwrap().0, Exit::NoInput);

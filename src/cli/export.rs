@@ -62,7 +62,7 @@ enum Engine {
 pub fn run(args: &Args, is_json: bool) -> Exit {
     let (target, is_setup) = match &args.what {
         What::Config => {
-            print!("{DEFAULT_YAML}");
+            say_text!("{DEFAULT_YAML}");
             return Exit::Ok;
         }
         What::Dashboards(to) => return super::dashboards::print(to),
@@ -102,10 +102,10 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
 fn print(list: &[Artefact], is_json: bool) {
     if is_json {
         let requests: Vec<_> = list.iter().map(|a| json!({ "method": "PUT", "path": a.path, "body": a.body })).collect();
-        println!("{}", json!(requests));
+        say!("{}", json!(requests));
         return;
     }
     for a in list {
-        println!("PUT {}\n{:#}\n", a.path, a.body);
+        say!("PUT {}\n{:#}\n", a.path, a.body);
     }
 }

@@ -1,5 +1,14 @@
 //! The command line: one file per command. Exit codes are in `exit`.
 
+/// Prints a line on standard output: see [`said`].
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::said(&format!("{}\n", format_args!($($text)*))) };
+}
+/// Prints text as it stands: see [`said`].
+macro_rules! say_text {
+    ($($text:tt)*) => { $crate::cli::said(&format!($($text)*)) };
+}
+
 pub mod backtest;
 pub mod check;
 pub mod connect;
@@ -61,6 +70,21 @@ pub enum Command {
     Version,
 }
 
+/// Writes to standard output. A reader that has seen enough (`| head`) ends the program without a word, a disk that is full
+/// with one: what was asked for would be lost.
+pub fn said(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => {
+            eprintln!("elkhound: standard output cannot be written: {e}");
+            std::process::exit(i32::from(Exit::Failure.code()));
+        }
+    }
+}
+
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
@@ -88,8 +112,8 @@ pub fn run(cli: Cli) -> Exit {
 fn version(json: bool) {
     let (version, schema) = (env!("CARGO_PKG_VERSION"), crate::model::anomaly::SCHEMA_VERSION);
     if json {
-        println!("{}", serde_json::json!({ "version": version, "schema_version": schema }));
+        say!("{}", serde_json::json!({ "version": version, "schema_version": schema }));
     } else {
-        println!("elkhound {version} (anomaly documents: schema {schema})");
+        say!("elkhound {version} (anomaly documents: schema {schema})");
     }
 }

@@ -38,13 +38,13 @@ pub fn run(args: &Args, json: bool) -> Exit {
     for (name, parts) in all.iter().filter(|(n, _)| args.catalogue.as_ref().is_none_or(|w| w == n)) {
         if json {
             for p in parts {
-                println!("{}", json!({ "catalogue": name, "name": p.name, "description": p.description, "example": p.example }));
+                say!("{}", json!({ "catalogue": name, "name": p.name, "description": p.description, "example": p.example }));
             }
             continue;
         }
-        println!("{name}:");
+        say!("{name}:");
         for p in parts {
-            println!("  {:<18} {}\n  {:<18} {}", p.name, p.description, "", p.example.replace('\n', "\n                     "));
+            say!("  {:<18} {}\n  {:<18} {}", p.name, p.description, "", p.example.replace('\n', "\n                     "));
         }
     }
     Exit::Ok

@@ -18,6 +18,7 @@ use crate::report::status;
 use crate::schedule::backoff;
 use crate::schedule::clock::{Clock, SystemClock};
 use crate::schedule::runner::{Mode, Summary};
+use crate::setup::install;
 use crate::telemetry::{Telemetry, health, logging};
 
 /// Arguments of `run`.
@@ -70,10 +71,16 @@ fn try_run(args: &Args, is_json: bool) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| Failure(Exit::Failure, e.to_string()))?;
     let summary = runtime.block_on(work(args, &config, jobs, mode))?;
     if is_json {
-        println!("{}", json!({ "windows": summary.windows, "anomalies": summary.anomalies, "dry_run": args.dry_run }));
+        say!("{}", json!({ "windows": summary.windows, "anomalies": summary.anomalies, "dry_run": args.dry_run }));
     } else if mode != Mode::Forever {
         let dry = if args.dry_run { " (dry run: nothing was written)" } else { "" };
-        println!("{} windows done, {} anomalies{dry}", summary.windows, summary.anomalies);
+        say!("{} windows done, {} anomalies{dry}", summary.windows, summary.anomalies);
+        if mode == Mode::Once && summary.learned > 0 {
+            say!(
+                "{} of them were only learned from: a first run learns its look-back before it reports; --from and --to report the past",
+                summary.learned
+            );
+        }
     }
     Ok(Exit::Ok)
 }
@@ -121,6 +128,11 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
         Mode::Range { .. } => Purpose::Backfill,
         _ => Purpose::Work,
     };
+    if purpose != Purpose::DryRun {
+        refuse_without_setup(&connection, config).await?;
+    }
+    let names: Vec<&str> = jobs.iter().map(|j| j.id.as_str()).collect();
+    tracing::info!("connected to {}; jobs: {}", connection.flavor.name(), names.join(", "));
     if mode == Mode::Forever && purpose == Purpose::Work {
         tokio::spawn(app::keep_house(connection.clone(), config.indices.clone(), clock.clone(), stop.clone()));
     }
@@ -134,12 +146,21 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
     let mut failure = None;
     while let Some(ended) = tasks.join_next().await {
         match ended {
-            Ok(Ok(s)) => (total.windows, total.anomalies) = (total.windows + s.windows, total.anomalies + s.anomalies),
+            Ok(Ok(s)) => total.add(s),
             Ok(Err(e)) => failure = failure.or(Some(Failure(exit_of(&e), e.to_string()))),
             Err(e) => failure = failure.or(Some(Failure(Exit::Failure, format!("a job broke: {e}")))),
         }
     }
     failure.map_or(Ok(total), Err)
+}
+
+/// A worker that writes into indices without our mappings leaves behind what no later setup can mend.
+async fn refuse_without_setup(connection: &Connection, config: &Config) -> Result<(), Failure> {
+    let missing = install::missing_templates(&connection.cluster, &config.indices.prefix).await;
+    match missing.map_err(|e| Failure(super::connect::exit_of(&e), e.to_string()))?.as_slice() {
+        [] => Ok(()),
+        [first, ..] => Err(Failure(Exit::BadConfig, format!("{first} is missing: run `elkhound setup` first, it installs templates and mappings"))),
+    }
 }
 
 /// Connects; a worker that runs for ever waits for a cluster that is not there yet, any other gives up with the exit code

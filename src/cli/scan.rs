@@ -214,6 +214,7 @@ fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>, listener: Option<B
     loop {
         let more = lock(&feed).pump();
         progress.at(lock(&feed).lines());
+        pipeline.options.data_ends_ms = lock(&feed).ends_ms().unwrap_or(i64::MAX);
         while let Some(window) = next(&feed) {
             output::add(&mut total, &futures::executor::block_on(cycle(&mut pipeline, window))?);
         }

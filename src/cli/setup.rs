@@ -87,7 +87,7 @@ async fn set_up(config: Config, args: &Args, is_json: bool) -> Result<(), Failur
         Lifecycle::Own => "Elkhound itself, this engine has no policies",
     };
     if is_json {
-        println!("{}", json!({ "engine": flavor.name(), "retention_by": by, "dry_run": is_dry, "steps": steps }));
+        say!("{}", json!({ "engine": flavor.name(), "retention_by": by, "dry_run": is_dry, "steps": steps }));
     } else {
         print(&flavor.name(), by, &steps, is_dry);
     }
@@ -95,7 +95,7 @@ async fn set_up(config: Config, args: &Args, is_json: bool) -> Result<(), Failur
 }
 
 fn print(engine: &str, by: &str, steps: &[Step], is_dry: bool) {
-    println!("{engine}; expired indices are deleted by {by}");
+    say!("{engine}; expired indices are deleted by {by}");
     let count = |change: Change| steps.iter().filter(|s| s.change == change).count();
     for step in steps {
         let word = match step.change {
@@ -105,9 +105,9 @@ fn print(engine: &str, by: &str, steps: &[Step], is_dry: bool) {
             Change::Delete => "delete",
         };
         let call = if is_dry && step.change != Change::Unchanged { format!("  ({} {})", step.method, step.path) } else { String::new() };
-        println!("  {word:<10} {}{call}", step.title);
+        say!("  {word:<10} {}{call}", step.title);
     }
     let would = if is_dry { "would create" } else { "created" };
     let (created, updated, deleted) = (count(Change::Create), count(Change::Update), count(Change::Delete));
-    println!("{would} {created}, update {updated}, delete {deleted}; {} unchanged", count(Change::Unchanged));
+    say!("{would} {created}, update {updated}, delete {deleted}; {} unchanged", count(Change::Unchanged));
 }

@@ -29,6 +29,13 @@ pub struct Contributor {
     pub reference: String,
 }
 
+impl Anomaly {
+    /// True when it says that something is missing, or less than is usual.
+    pub fn is_of_less(&self) -> bool {
+        self.imputed || self.contributors.first().is_some_and(|c| c.actual < c.typical)
+    }
+}
+
 /// One finding.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Anomaly {

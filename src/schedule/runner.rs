@@ -41,8 +41,19 @@ pub enum Mode {
 pub struct Summary {
     /// Windows done.
     pub windows: u64,
+    /// Of these, windows that were only learned from.
+    pub learned: u64,
     /// Anomalies reported.
     pub anomalies: u64,
+}
+
+impl Summary {
+    /// Adds another job's.
+    pub fn add(&mut self, other: Self) {
+        self.windows += other.windows;
+        self.learned += other.learned;
+        self.anomalies += other.anomalies;
+    }
 }
 
 /// One job with its pipeline, clock and listener.
@@ -113,6 +124,7 @@ impl Runner {
         self.pipeline.commit(&run).await?;
         p.done(window);
         summary.windows += 1;
+        summary.learned += u64::from(window.end_ms <= p.learn_until_ms);
         summary.anomalies += run.anomalies;
         self.listener.window_done(&run);
         Ok(true)

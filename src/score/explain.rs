@@ -83,12 +83,14 @@ fn capitalised(word: &str) -> String {
 fn values(c: &Contributor) -> String {
     let title = if c.title.is_empty() { &c.feature } else { &c.title };
     let actual = number(c.actual);
+    // A value of a keyword feature, such as status 401: two numbers side by side would read as one.
+    let seen = if c.feature.contains('=') { format!("{actual} x {title}") } else { format!("{title} {actual}") };
     if !c.typical.is_finite() {
-        return format!("{title} {actual} ({})", c.reference);
+        return format!("{seen} ({})", c.reference);
     }
     let range =
         if c.lower.is_finite() && c.upper.is_finite() { format!(", usually {} to {}", number(c.lower), number(c.upper)) } else { String::new() };
-    format!("{title} {actual}, typical {} ({}{range})", number(c.typical), c.reference)
+    format!("{seen}, typical {} ({}{range})", number(c.typical), c.reference)
 }
 
 /// A number for people: up to three significant decimals, thousands as they are; "absent" for none.

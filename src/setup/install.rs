@@ -136,6 +136,17 @@ async fn existing(cluster: &Cluster, prefix: &str) -> Result<BTreeMap<String, Va
     absent_is_default(cluster.fetch(Call::get(path(&[&format!("{prefix}-*"), "_alias"]))).await)
 }
 
+/// Index templates of ours that are not there. Without them the engine makes up mappings of its own with the first document,
+/// and those stay. Where we may not look nothing is said to be missing.
+pub async fn missing_templates(cluster: &Cluster, prefix: &str) -> Result<Vec<String>, ClusterError> {
+    let stored = match stored_templates(cluster, prefix).await {
+        Err(e) if e.kind == ErrorKind::Forbidden => return Ok(Vec::new()),
+        other => other?,
+    };
+    let titles = Kind::ALL.into_iter().map(|kind| format!("index template {}", kind.alias(prefix)));
+    Ok(titles.filter(|title| !stored.contains_key(title)).collect())
+}
+
 /// What an engine that has nothing of the kind may answer with 404.
 fn absent_is_default<T: Default>(result: Result<T, ClusterError>) -> Result<T, ClusterError> {
     match result {

@@ -1,7 +1,5 @@
 //! What a backtest prints.
 
-use std::io::Write;
-
 use serde_json::json;
 
 use super::{Args, Difference, Side};
@@ -23,8 +21,7 @@ pub fn print(args: &Args, sides: &[Side], labels: Option<usize>, difference: Opt
         }
         lines.join("\n")
     };
-    // A reader that has seen enough (`| head`) is no mistake.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    say!("{text}");
 }
 
 fn side(s: &Side, labels: Option<usize>, top: usize) -> Vec<String> {

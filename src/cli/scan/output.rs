@@ -1,7 +1,5 @@
 //! What a scan prints: the table or JSON on standard output, everything that went wrong on standard error.
 
-use std::io::Write;
-
 use serde_json::json;
 
 use super::{Args, Outcome, Shown, Stop, not_written, table};
@@ -63,10 +61,35 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
         );
     }
     outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
+    let is_useless = total.entities == 0 && outcome.lines > 0 && outcome.failures.is_empty();
+    if is_useless {
+        eprintln!("elkhound: nothing was judged: {}", why_nothing(args, outcome));
+    }
     match outcome.failures.first() {
+        None if is_useless => Exit::BadInput,
         None => Exit::Ok,
         Some(f) if f.is_missing => Exit::NoInput,
         Some(_) => Exit::BadInput,
+    }
+}
+
+/// Why lines were read and no row came of them, and what to do.
+fn why_nothing(args: &Args, outcome: &Outcome) -> String {
+    let total = &outcome.total;
+    let fields = outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ");
+    match (total.documents, &args.train_until) {
+        (0, _) if total.problems.is_empty() => {
+            format!(
+                "preset `{}` looks only at some events, and none of the lines is one of them; `elkhound parts presets` lists the others",
+                args.preset
+            )
+        }
+        (0, _) => "no line could be read as an event; --format NAME says what the file is, `elkhound parts formats` lists what is known".into(),
+        (_, Some(until)) if total.skipped_documents == 0 => format!("all of it lies before --train-until {until}"),
+        _ => format!(
+            "no line has the field {fields} that preset `{}` counts by; --map {fields}=NAME says what it is called in the file, --entity FIELD counts by another one (one metric in a CSV: --preset series)",
+            args.preset
+        ),
     }
 }
 
@@ -95,22 +118,17 @@ pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
     std::fs::write(path, render(&report)).map_err(|e| not_written(path, &e))
 }
 
-/// Prints a line; a reader that has seen enough (`| head`) is no mistake.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
 fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
     let t = &outcome.total;
-    say(&format!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.entities, t.anomalies));
+    say!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.entities, t.anomalies);
     if delivered.anomalies.is_empty() {
-        say("Nothing was unusual enough to report.");
+        say!("Nothing was unusual enough to report.");
         return;
     }
-    table::lines(&delivered.anomalies, args.top).iter().for_each(|l| say(l));
+    table::lines(&delivered.anomalies, args.top).iter().for_each(|l| say!("{l}"));
     let more = (delivered.anomalies.len() as u64 + delivered.left_out).saturating_sub(args.top as u64);
     if more > 0 {
-        say(&format!("... and {more} more (--top N shows more, --out FILE writes all)"));
+        say!("... and {more} more (--top N shows more, --out FILE writes all)");
     }
 }
 
@@ -134,5 +152,5 @@ fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
         "anomaly_count": t.anomalies,
         "anomalies": ranked.into_iter().map(to_document).collect::<Vec<_>>(),
     });
-    say(&summary.to_string());
+    say!("{summary}");
 }

@@ -6,6 +6,8 @@ use crate::model::time::iso;
 
 /// Characters of an entity that the table shows.
 const ENTITY_CHARS: usize = 40;
+/// Characters of the id that it shows: `explain` takes the beginning of one.
+const ID_CHARS: usize = 8;
 
 /// The `top` highest scores as lines of text, the highest first.
 pub fn lines(anomalies: &[Anomaly], top: usize) -> Vec<String> {
@@ -14,10 +16,12 @@ pub fn lines(anomalies: &[Anomaly], top: usize) -> Vec<String> {
     ranked.truncate(top);
     let entity = |a: &Anomaly| printable(a.entity_key.as_bytes(), ENTITY_CHARS);
     let width = ranked.iter().map(|a| entity(a).chars().count()).chain([6]).max().unwrap_or(6);
-    let mut out = vec![format!("{:>5}  {:<8}  {:<16}  {:<width$}  why", "score", "severity", "bucket (UTC)", "entity")];
+    let mut out = vec![format!("{:>5}  {:<8}  {:<16}  {:<width$}  {:<ID_CHARS$}  why", "score", "severity", "bucket (UTC)", "entity", "id")];
     for a in &ranked {
         let when = iso(a.start_ms).get(..16).unwrap_or_default().replace('T', " ");
-        out.push(format!("{:>5.1}  {:<8}  {when:<16}  {:<width$}  {}", a.score, a.severity.as_str(), entity(a), printable(a.reason.as_bytes(), 400)));
+        let id = a.id.get(..ID_CHARS).unwrap_or(&a.id);
+        let why = printable(a.reason.as_bytes(), 400);
+        out.push(format!("{:>5.1}  {:<8}  {when:<16}  {:<width$}  {id:<ID_CHARS$}  {why}", a.score, a.severity.as_str(), entity(a)));
     }
     out
 }

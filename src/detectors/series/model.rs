@@ -204,6 +204,18 @@ mod tests {
 
     const FIVE_MIN: i64 = 300_000;
 
+    #[test]
+    fn the_first_rows_and_the_third_day_of_noise_are_no_alarms() {
+        for seed in 0..8 {
+            let mut chance = crate::math::chance::Chance::new(seed, 5);
+            let mut model = SeriesModel::new(&ModelOptions::default());
+            for i in 0..1_000 {
+                let s = model.step(i * FIVE_MIN, 50.0 + 5.0 * chance.normal()).surprise;
+                assert!(s < if i < 40 { 2.0 } else { 6.0 }, "seed {seed}, row {i}: {s}");
+            }
+        }
+    }
+
     fn noise(i: u64) -> f64 {
         let mut x = i.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66;
         x ^= x >> 31;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tail::supported;
+
 /// Weight of how far outside the range, in decades of its width: three times the width outside counts as much as a
 /// history about sixty times longer.
 const DEPTH: f64 = 3.0;
@@ -48,7 +50,7 @@ impl Range {
             return 0.0;
         }
         let width = (s.high - s.low).max(1e-12 * (1.0 + s.high.abs()));
-        (s.seen as f64 + 1.0).log10() + DEPTH * (outside / width).ln_1p() / std::f64::consts::LN_10
+        supported((s.seen as f64 + 1.0).log10() + DEPTH * (outside / width).ln_1p() / std::f64::consts::LN_10, s.seen)
     }
 
     /// Takes in the next one.

@@ -50,7 +50,8 @@ impl DayProfile {
         *around.select_nth_unstable_by(middle, f64::total_cmp).1
     }
 
-    /// Mean of the last `SMOOTH_ROWS` residuals with this one the newest; NaN before there are as many.
+    /// Mean of the last `SMOOTH_ROWS` residuals with this one the newest; NaN before there are as many. (A row whose time of day
+    /// is not known yet has none: a 0 in its place would make the first real one a wonder.)
     pub fn residual(&self, t_ms: i64, value: f64) -> f64 {
         if self.residuals.len() + 1 < SMOOTH_ROWS {
             return f64::NAN;
@@ -59,17 +60,18 @@ impl DayProfile {
     }
 
     fn current(&self, t_ms: i64, value: f64) -> f64 {
-        let r = value - self.typical(t_ms);
-        if r.is_finite() { r } else { 0.0 }
+        value - self.typical(t_ms)
     }
 
     /// Takes in the next one.
     pub fn learn(&mut self, t_ms: i64, value: f64) {
         let residual = self.current(t_ms, value);
-        if self.residuals.len() + 1 >= SMOOTH_ROWS {
-            self.residuals.remove(0);
+        if residual.is_finite() {
+            if self.residuals.len() + 1 >= SMOOTH_ROWS {
+                self.residuals.remove(0);
+            }
+            self.residuals.push(residual);
         }
-        self.residuals.push(residual);
         let number = number_of(t_ms);
         match &mut self.visit {
             Some(v) if v.number == number => {
@@ -116,10 +118,12 @@ mod tests {
     fn residuals_are_smoothed_and_missing_ones_are_none() {
         let mut d = DayProfile::default();
         assert!(d.residual(0, 1.0).is_nan());
-        (0..11).for_each(|i| d.learn(i, 5.0));
-        assert_eq!(d.residual(11, 5.0), 0.0);
+        (0..200).for_each(|i| d.learn(i * QUARTER, 5.0));
+        assert!(d.residual(200 * QUARTER, 5.0).is_nan(), "two days teach the time of day, and leave few residuals from it");
+        (200..400).for_each(|i| d.learn(i * QUARTER, 5.0));
+        assert_eq!((d.residual(400 * QUARTER, 5.0), d.residual(400 * QUARTER, 17.0)), (0.0, 1.0));
         d.learn(i64::MAX, 1.0);
         d.learn(i64::MIN, 1.0);
-        assert!(d.residual(i64::MIN, 1.0).is_finite());
+        assert!(!d.residual(i64::MIN, 1.0).is_infinite());
     }
 }

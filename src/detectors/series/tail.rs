@@ -22,6 +22,8 @@ const XI_MAX: f64 = 0.45;
 const SIGMA_FLOOR: f64 = 0.02;
 /// Surprise up to which the fitted tail is taken at its word.
 const BELIEVED: f64 = 15.0;
+/// Values of history of which half of that is believed.
+const YOUNG_ROWS: f64 = 400.0;
 /// Values after which the older half of the memory is forgotten: a history spans 1 to 2 generations.
 const GENERATION: u64 = 16_384;
 
@@ -94,7 +96,7 @@ impl Top {
         let (xi, sigma) = self.pareto(k, u, median);
         let z = (x - u) / sigma;
         let log_tail = if xi > 1e-6 { (xi * z).ln_1p() / xi } else { z };
-        tempered(-base.log10() + log_tail / std::f64::consts::LN_10)
+        supported(-base.log10() + log_tail / std::f64::consts::LN_10, n)
     }
 
     /// Shape and scale of the exceedances over `u`, the k-th largest.
@@ -113,10 +115,12 @@ impl Top {
     }
 }
 
-/// Beyond `BELIEVED` a surprise grows with the logarithm only: no history supports more, and it must stay finite.
-fn tempered(surprise: f64) -> f64 {
-    let beyond = surprise - BELIEVED;
-    if beyond > 0.0 { BELIEVED + beyond.ln_1p() } else { surprise }
+/// What `n` values of history support of a surprise: `BELIEVED` decades of a long one, next to nothing of a handful, so that the
+/// first rows and the first days of a daily cycle are no alarms. Beyond that it grows with the logarithm only, and stays finite.
+pub(super) fn supported(surprise: f64, n: u64) -> f64 {
+    let share = n as f64 / (n as f64 + YOUNG_ROWS);
+    let most = BELIEVED * share;
+    if surprise > most { most + share * (surprise - most).ln_1p() } else { surprise }
 }
 
 /// One generation of history.

@@ -38,6 +38,7 @@ pub struct Feed {
     samples: Samples,
     bytes: Arc<AtomicU64>,
     lines: u64,
+    latest_ms: i64,
     is_done: bool,
     failures: Vec<InputError>,
 }
@@ -86,7 +87,7 @@ impl Feed {
         let jobs = jobs.iter().zip(sets).map(|(j, s)| JobFeed::new(j.clone(), s, &fields)).collect();
         let batch = EventBatch::new(&fields);
         let samples = Samples::default();
-        Ok(Self { inputs, fields, options, batch, places: Vec::new(), jobs, samples, bytes, lines: 0, is_done: false, failures })
+        Ok(Self { inputs, fields, options, batch, places: Vec::new(), jobs, samples, bytes, lines: 0, latest_ms: i64::MIN, is_done: false, failures })
     }
 
     /// Reads one batch; false when everything was read and closed.
@@ -113,6 +114,7 @@ impl Feed {
         let mut problems = Problems::default();
         let read = input.read(&mut self.batch, &mut self.places, &self.fields, &self.options, &mut problems, &self.bytes);
         self.lines += read.lines;
+        self.latest_ms = self.batch.time_ms.iter().copied().fold(self.latest_ms, i64::max);
         self.failures.extend(read.failure);
         input.time_ms = middle(&self.batch.time_ms).map_or(input.time_ms, |t| t.max(input.time_ms));
         sample::number(index, &mut self.places);
@@ -132,6 +134,11 @@ impl Feed {
             _ => first,
         };
         Some(Window::new(start, start.saturating_add(span)))
+    }
+
+    /// Where the events end, once everything was read: a bucket that goes on after that is cut off. Milliseconds of the epoch.
+    pub fn ends_ms(&self) -> Option<i64> {
+        self.is_done.then_some(self.latest_ms.saturating_add(1))
     }
 
     /// Lines read so far.

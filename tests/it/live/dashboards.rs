@@ -43,7 +43,7 @@ async fn set_up(engine: &Engine) {
 fn play_into(engine: &Engine) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("elkhound.yaml");
-    std::fs::write(&config, format!("cluster: {{ hosts: [\"{}\"], allow_http: true }}\nindices: {{ prefix: {PREFIX} }}\n", engine.url)).unwrap();
+    std::fs::write(&config, format!("{}\nindices: {{ prefix: {PREFIX} }}\n", engine.cluster_yaml())).unwrap();
     let demo = |what: &str| Command::new(env!("CARGO_BIN_EXE_elkhound")).args(["demo", "--seed", "2", "--json", what]).arg(&config).output().unwrap();
     let output = demo("--into");
     assert!(output.status.success(), "{}: {}", engine.name, String::from_utf8_lossy(&output.stderr));

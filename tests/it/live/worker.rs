@@ -106,11 +106,10 @@ async fn ingest(engine: &Engine, index: &str, requests: &[Request]) {
 
 /// Configuration of a worker whose indices begin with `prefix`.
 fn configuration(folder: &Path, engine: &Engine, prefix: &str, index: &str) -> PathBuf {
-    let login = if engine.flavor.user.is_some() { ", user: elastic, password: \"${ENGINE_PASSWORD}\"" } else { "" };
+    let cluster = engine.cluster_yaml();
     let yaml = format!(
-        "cluster: {{ hosts: [\"{}\"], allow_http: true{login} }}\nindices: {{ prefix: {prefix} }}\nstate: {{ snapshot_every: 7 }}\n\
+        "{cluster}\nindices: {{ prefix: {prefix} }}\nstate: {{ snapshot_every: 7 }}\n\
          jobs:\n  - {{ id: web_access, preset: web_access, index: {index}, bucket_span: 5m, window_delay: 1m, lookback: {}m }}\n",
-        engine.url,
         LEARNED * SPAN_MS / MIN_MS
     );
     let file = folder.join(format!("{prefix}.yaml"));

@@ -53,6 +53,12 @@ pub fn options(name: &str, url: &str) -> ClusterOptions {
 }
 
 impl Engine {
+    /// The `cluster` line of a configuration for it.
+    pub fn cluster_yaml(&self) -> String {
+        let login = if self.flavor.user.is_some() { ", user: elastic, password: \"${ENGINE_PASSWORD}\"" } else { "" };
+        format!("cluster: {{ hosts: [\"{}\"], allow_http: true{login} }}", self.url)
+    }
+
     /// Makes an index anew, with mapping properties and settings.
     pub async fn recreate(&self, index: &str, shards: u32, properties: Value) {
         let _ = self.cluster.send(Call::delete(path(&[index]))).await;
