@@ -12,7 +12,9 @@ use super::connect::ConfigFile;
 use super::exit::Exit;
 use crate::model::Window;
 use crate::model::keys::stable_hash;
+use crate::report;
 use crate::score::evaluate::{Alarm, Figures, Judged, Label, Truth, Verdict, alarms_of, evaluate, missed, outside};
+use crate::source::files::open::words;
 
 /// Thresholds that are tried beside the job's own rule.
 const THRESHOLDS: [f64; 7] = [25.0, 35.0, 45.0, 50.0, 60.0, 75.0, 90.0];
@@ -77,6 +79,9 @@ pub struct Args {
     /// Rows of one entity that are no further apart than this are one alarm.
     #[arg(long, value_name = "SPAN", default_value = "30m")]
     pub quiet: humantime::Duration,
+    /// Write a self-contained page to look at in a browser.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Alarms and events listed on the terminal.
     #[arg(long, default_value_t = 10)]
     pub top: usize,
@@ -166,7 +171,14 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match try_run(args) {
         Ok((sides, labels, difference)) => {
             output::print(args, &sides, labels, difference.as_ref(), is_json);
-            Exit::Ok
+            let page = args.html.as_ref().map(|path| (path, report::backtest::render(&output::page(&sides, labels, difference.as_ref()))));
+            match page.map(|(path, text)| std::fs::write(path, text).map_err(|e| format!("{}: cannot be written: {}", path.display(), words(&e)))) {
+                Some(Err(message)) => {
+                    eprintln!("elkhound: {message}");
+                    Exit::Failure
+                }
+                _ => Exit::Ok,
+            }
         }
         Err(stop) => {
             stop.message.lines().for_each(|l| eprintln!("elkhound: {l}"));

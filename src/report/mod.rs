@@ -4,6 +4,7 @@
 //! that needs no script through the template engine's escaping, in the interactive part as JSON that the script shows
 //! with `textContent` alone. A content security policy with the hash of the one script forbids every other.
 
+pub mod backtest;
 pub mod history;
 mod page;
 mod payload;

@@ -11,6 +11,7 @@ use crate::model::{Anomaly, Severity};
 const BASE: &str = include_str!("templates/base.html");
 const REPORT: &str = include_str!("templates/report.html");
 const STATUS: &str = include_str!("templates/status.html");
+const BACKTEST: &str = include_str!("templates/backtest.html");
 const STYLE: &str = include_str!("templates/style.css");
 const SCRIPT: &str = include_str!("templates/report.js");
 /// Findings in the table that is shown where scripts do not run.
@@ -43,6 +44,11 @@ pub fn report(report: &Report<'_>) -> String {
             plain_rows => PLAIN_ROWS,
         },
     )
+}
+
+/// The page of a backtest.
+pub fn backtest(values: Value) -> String {
+    render("backtest.html", None, values)
 }
 
 /// The status page of a running worker.
@@ -82,7 +88,7 @@ fn render(template: &str, script: Option<&str>, values: Value) -> String {
         policy => policy,
         version => env!("CARGO_PKG_VERSION"),
     };
-    let page = [("base.html", BASE), ("report.html", REPORT), ("status.html", STATUS)]
+    let page = [("base.html", BASE), ("report.html", REPORT), ("status.html", STATUS), ("backtest.html", BACKTEST)]
         .into_iter()
         .try_for_each(|(name, text)| env.add_template(name, text))
         .and_then(|()| env.get_template(template)?.render(context! { ..values, ..shared }));

@@ -2,6 +2,7 @@
 //! a person can write them down as a rule. Found greedily: the condition that leaves the fewest other rows comes first.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::model::keys::stable_hash;
 use crate::model::{Bucket, Contributor, Job, ValueCounts};
@@ -53,8 +54,7 @@ fn columns<'a>(job: &'a Job, bucket: &'a Bucket, row: usize, contributors: &'a [
     let keyword = contributors.iter().filter_map(|c| {
         let (feature, value) = c.feature.split_once('=')?;
         let counts = bucket.values.get(job.value_features.iter().position(|f| f.name == feature)?)?;
-        let mut values = vec![0.0; bucket.rows()];
-        meant(counts, value).into_iter().flat_map(|hash| counts.rows_with(hash)).for_each(|(r, n)| values[r] += n as f64);
+        let values = counted(counts, bucket.rows(), value);
         Some(Column { name: &c.feature, values: Cow::Owned(values) })
     });
     // What was said to add most comes first, so that it wins where two cut as well.
@@ -64,12 +64,18 @@ fn columns<'a>(job: &'a Job, bucket: &'a Bucket, row: usize, contributors: &'a [
     all
 }
 
-/// Values that a contributor's name stands for: itself, and below a first segment of a path (`/admin/`) everything.
-fn meant(counts: &ValueCounts, value: &str) -> Vec<u64> {
+/// How often each row shows what a contributor's name stands for: that value, and for the first segment of a path (`/admin/`)
+/// everything below it. One pass over the counts.
+fn counted(counts: &ValueCounts, rows: usize, value: &str) -> Vec<f64> {
+    let mut out = vec![0.0; rows];
     if value.len() > 1 && value.starts_with('/') && value.ends_with(['/', '?', '#']) {
-        return counts.names.iter().filter(|(_, name)| name.starts_with(value)).map(|(h, _)| *h).collect();
+        let meant: BTreeSet<u64> = counts.names.iter().filter(|(_, name)| name.starts_with(value)).map(|(hash, _)| *hash).collect();
+        let of = |r: usize| counts.row(r).filter(|(h, _)| meant.contains(h)).map(|(_, n)| n as f64).sum();
+        out.iter_mut().enumerate().for_each(|(r, sum)| *sum = of(r));
+    } else {
+        counts.rows_with(stable_hash(value.as_bytes())).for_each(|(r, n)| out[r] += n as f64);
     }
-    vec![stable_hash(value.as_bytes())]
+    out
 }
 
 /// A value that is absent satisfies no condition.

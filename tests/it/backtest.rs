@@ -85,7 +85,9 @@ fn a_metric_is_held_against_labels_and_what_cannot_be_found_is_told() {
     assert_eq!(side["as_reported"]["minutes_to_detect"].as_f64(), Some(5.0));
     assert_eq!(side["unknown_entities"], serde_json::json!(["cqu"]));
     assert!(side["missed"].as_array().unwrap().iter().all(|m| m["event"]["entity"] != "cpu"), "{side}");
-    let (_, text, _) = backtest(folder.path(), &args);
+    let (_, text, _) = backtest(folder.path(), &[&args[..], &["--html", "page.html"]].concat());
+    let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert!(page.contains("as reported") && page.contains("cqu") && page.contains("missed: 2"), "{page}");
     assert!(text.contains("1 labelled entities are in no row, such as `cqu`") && text.contains("no score of 25 or more"), "{text}");
     let (code, _, errors) = backtest(folder.path(), &[&args[..], &["--train-until", "2030-01-01"]].concat());
     assert!(code == 65 && errors.contains("series: nothing was judged"), "{code} {errors}");
@@ -100,7 +102,8 @@ fn input_of_no_use_is_named_with_a_fitting_exit_code() {
     std::fs::write(folder.path().join("empty.csv"), "").unwrap();
     std::fs::write(folder.path().join("long.csv"), format!("entity,start,end\n{},1,2\na,{},3\n", "x".repeat(10 << 20), "9".repeat(10 << 20)))
         .unwrap();
-    let cases: [(&[&str], i32, &str); 10] = [
+    let cases: [(&[&str], i32, &str); 11] = [
+        (&["access.log", "--html", "no/such/page.html"], 1, "no/such/page.html: cannot be written"),
         (&["access.log", "--labels", "empty.csv"], 65, "empty.csv: the first line must name the columns entity, start and end"),
         (&["access.log", "--labels", "long.csv"], 65, "long.csv: line 3: start `9999"),
         (&["access.log", "--labels", "nowhere.csv"], 66, "nowhere.csv"),
