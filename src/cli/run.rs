@@ -98,9 +98,15 @@ pub fn chosen(config: &Config, wanted: &[String]) -> Result<Vec<Job>, String> {
 }
 
 fn mode(args: &Args) -> Result<Mode, String> {
-    let (Some(from), Some(to)) = (&args.from, &args.to) else {
-        return Ok(if args.once { Mode::Once } else { Mode::Forever });
-    };
+    match (&args.from, &args.to) {
+        (Some(from), Some(to)) => range(from, to),
+        _ if args.once => Ok(Mode::Once),
+        _ => Ok(Mode::Forever),
+    }
+}
+
+/// The range that `--from` and `--to` name, or what is wrong with it.
+pub fn range(from: &str, to: &str) -> Result<Mode, String> {
     let time = |name: &str, text: &str| parse_time(text).ok_or_else(|| format!("--{name} `{text}` is no time; write 2026-01-31T12:00:00Z"));
     let (from_ms, to_ms) = (time("from", from)?, time("to", to)?);
     if from_ms >= to_ms {

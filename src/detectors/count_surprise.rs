@@ -153,16 +153,8 @@ impl Judged {
             (false, true) => "first seen here",
             (false, false) => "first seen anywhere",
         };
-        Contributor {
-            feature: format!("{feature}={value}"),
-            title: format!("{} {value}", feature.replace('_', " ")),
-            actual: self.count as f64,
-            typical: if self.known.0 { self.chance * self.usual_ln.exp() } else { 0.0 },
-            lower: f64::NAN,
-            upper: f64::NAN,
-            surprise,
-            reference: reference.into(),
-        }
+        let typical = if self.known.0 { self.chance * self.usual_ln.exp() } else { 0.0 };
+        Contributor::of_value(feature, value, self.count as f64, typical, surprise, reference)
     }
 }
 
@@ -277,16 +269,8 @@ impl Detector for CountSurprise {
             .map(|j| j.contributor(&self.name, &values.name(j.value), if total > 0.0 { mine * j.surprise / total } else { 0.0 }))
             .collect();
         if bonus > 0.0 {
-            out.push(Contributor {
-                feature: "other_entities".into(),
-                title: "surprise of other entities at that time".into(),
-                actual: bonus,
-                typical: 0.0,
-                lower: f64::NAN,
-                upper: f64::NAN,
-                surprise: bonus,
-                reference: "other entities".into(),
-            });
+            let title = "surprise of other entities at that time".into();
+            out.push(Contributor { title, ..Contributor::new("other_entities", bonus, 0.0, bonus, "other entities") });
         }
         out.sort_by(|a, b| b.surprise.total_cmp(&a.surprise).then_with(|| a.feature.cmp(&b.feature)));
         out

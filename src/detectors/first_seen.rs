@@ -236,19 +236,7 @@ impl Detector for FirstSeen {
         let surprise = surprise_of_count(news.len() as u64, a, b);
         let reference = if self.scope == Scope::Entity { "first seen for this entity" } else { "first seen anywhere" };
         let share = surprise / news.len().max(1) as f64;
-        let one = |(value, count): (u64, u64)| {
-            let name = values.name(value);
-            Contributor {
-                feature: format!("{}={name}", self.name),
-                title: format!("{} {name}", self.name.replace('_', " ")),
-                actual: count as f64,
-                typical: 0.0,
-                lower: f64::NAN,
-                upper: f64::NAN,
-                surprise: share,
-                reference: reference.into(),
-            }
-        };
+        let one = |(value, count): (u64, u64)| Contributor::of_value(&self.name, &values.name(value), count as f64, 0.0, share, reference);
         news.into_iter().map(one).collect()
     }
 

@@ -149,16 +149,9 @@ impl Detector for Silence {
 
     fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         let p = self.of(view.slot(row));
-        vec![Contributor {
-            feature: "doc_count".into(),
-            title: "documents".into(),
-            actual: 0.0,
-            typical: f64::NAN,
-            lower: f64::NAN,
-            upper: f64::NAN,
-            surprise: self.score(view).get(row).copied().unwrap_or(0.0),
-            reference: format!("was there in {} buckets and fell silent {} times before", p.present, p.falls),
-        }]
+        let surprise = self.score(view).get(row).copied().unwrap_or(0.0);
+        let reference = format!("was there in {} buckets and fell silent {} times before", p.present, p.falls);
+        vec![Contributor { title: "documents".into(), ..Contributor::new("doc_count", 0.0, f64::NAN, surprise, &reference) }]
     }
 
     fn confidence(&self, view: &BucketView<'_>, row: usize) -> f64 {

@@ -29,6 +29,20 @@ pub struct Contributor {
     pub reference: String,
 }
 
+impl Contributor {
+    /// Of a feature, without a usual range and without words of its own.
+    pub fn new(feature: &str, actual: f64, typical: f64, surprise: f64, reference: &str) -> Self {
+        let (feature, reference) = (feature.to_owned(), reference.to_owned());
+        Self { feature, title: String::new(), actual, typical, lower: f64::NAN, upper: f64::NAN, surprise, reference }
+    }
+
+    /// Of one value of a keyword feature.
+    pub fn of_value(feature: &str, value: &str, actual: f64, typical: f64, surprise: f64, reference: &str) -> Self {
+        let title = format!("{} {value}", feature.replace('_', " "));
+        Self { title, ..Self::new(&format!("{feature}={value}"), actual, typical, surprise, reference) }
+    }
+}
+
 impl Anomaly {
     /// True when it says that something is missing, or less than is usual.
     pub fn is_of_less(&self) -> bool {

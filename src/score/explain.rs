@@ -30,16 +30,9 @@ pub fn strongest(mut list: Vec<Contributor>, max: usize) -> Vec<Contributor> {
     }
     if list.len() > max {
         let rest = list.split_off(max.saturating_sub(1));
-        list.push(Contributor {
-            feature: "others".into(),
-            title: format!("{} others", rest.len()),
-            actual: f64::NAN,
-            typical: f64::NAN,
-            lower: f64::NAN,
-            upper: f64::NAN,
-            surprise: rest.iter().map(|c| c.surprise).sum(),
-            reference: "together".into(),
-        });
+        let surprise = rest.iter().map(|c| c.surprise).sum();
+        let title = format!("{} others", rest.len());
+        list.push(Contributor { title, ..Contributor::new("others", f64::NAN, f64::NAN, surprise, "together") });
     }
     list
 }

@@ -14,7 +14,6 @@ use crate::cli::exit::Exit;
 use crate::cli::{progress, run, scan};
 use crate::config::{self, Config, Environment};
 use crate::model::keys::stable_hash;
-use crate::model::time::parse_time;
 use crate::model::{Anomaly, Bucket, Job, RunDocument, Window};
 use crate::pipeline::Tap;
 use crate::schedule::clock::SystemClock;
@@ -119,7 +118,10 @@ pub fn files(args: &Args, truth: Option<&Truth>) -> Result<Vec<Play>, Stop> {
 pub fn cluster(args: &Args, truth: &mut Option<Truth>) -> Result<Vec<Play>, Stop> {
     let first = load(args.config.config.as_deref())?;
     let second = args.against.as_deref().map(|p| load(Some(p))).transpose()?;
-    let mode = mode(args)?;
+    let (Some(from), Some(to)) = (&args.from, &args.to) else {
+        return Err(Stop::config("name files, or a range of the past: --from TIME --to TIME"));
+    };
+    let mode = run::range(from, to).map_err(Stop::config)?;
     let job = |config: &Config| -> Result<Job, Stop> {
         let jobs = run::chosen(config, args.job.as_slice()).map_err(Stop::config)?;
         match <[Job; 1]>::try_from(jobs) {
@@ -154,19 +156,6 @@ pub fn cluster(args: &Args, truth: &mut Option<Truth>) -> Result<Vec<Play>, Stop
 
 fn load(path: Option<&std::path::Path>) -> Result<Config, Stop> {
     config::load(path, &Environment::of_process()).map_err(|e| Stop::config(e.to_string()))
-}
-
-fn mode(args: &Args) -> Result<Mode, Stop> {
-    let (Some(from), Some(to)) = (&args.from, &args.to) else {
-        return Err(Stop::config("name files, or a range of the past: --from TIME --to TIME"));
-    };
-    let time =
-        |name: &str, text: &str| parse_time(text).ok_or_else(|| Stop::config(format!("--{name} `{text}` is no time; write 2026-01-31T12:00:00Z")));
-    let (from_ms, to_ms) = (time("from", from)?, time("to", to)?);
-    if from_ms >= to_ms {
-        return Err(Stop::config(format!("--from `{from}` is not before --to `{to}`")));
-    }
-    Ok(Mode::Range { from_ms, to_ms })
 }
 
 async fn connect(config: &Config) -> Result<Connection, Stop> {

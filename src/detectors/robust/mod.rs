@@ -168,8 +168,9 @@ impl Detector for Robust {
             let values = self.values(view, i, row);
             for share in panel.explain(slot, row_judged) {
                 let (Some(name), Some(&actual)) = (self.names.get(i * MAX + share.feature), values.get(share.feature)) else { continue };
-                let base = contributor(name, share.remembered.unwrap_or(actual), share.typical, share.reference);
-                out.push(Contributor { surprise: share.weight, lower: share.lower, upper: share.upper, ..base });
+                let seen = share.remembered.unwrap_or(actual);
+                let base = Contributor::new(name, seen, share.typical, share.weight, share.reference);
+                out.push(Contributor { lower: share.lower, upper: share.upper, ..base });
             }
         }
         // What was as usual is no reason, whatever a run of such values adds.
@@ -203,19 +204,6 @@ impl Detector for Robust {
     /// The tails are the entity's own.
     fn is_calibrated(&self) -> bool {
         true
-    }
-}
-
-fn contributor(feature: &str, actual: f64, typical: f64, reference: &str) -> Contributor {
-    Contributor {
-        feature: feature.to_owned(),
-        title: String::new(),
-        actual,
-        typical,
-        lower: f64::NAN,
-        upper: f64::NAN,
-        surprise: 0.0,
-        reference: reference.to_owned(),
     }
 }
 

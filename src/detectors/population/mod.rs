@@ -18,18 +18,20 @@
 //! Shares count rows (entity and bucket), not documents: one crawler with ten thousand requests is one voice. Values that
 //! are paths are taken by their first segment: sites have few, and what a scanner tries is in none of them.
 
+mod explain;
+mod shown;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::value_memory::Fade;
 use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
 use crate::math::excess::Excess;
-use crate::model::keys::stable_hash;
-use crate::model::{BucketView, Contributor, Job, Part, Slot, ValueCounts};
+use crate::model::{BucketView, Contributor, Job, Part, Slot};
+use shown::{Shown, Used};
 
 /// What the catalogue says.
 pub const POPULATION: DetectorPart = DetectorPart {
@@ -41,7 +43,7 @@ pub const POPULATION: DetectorPart = DetectorPart {
     build,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Documents of average rarity that every row is granted: `k` above.
 const SHRINK: f64 = 2.0;
 /// What rows above this surprise show does not become known (until they last: the pipeline then asks for it with a weight
@@ -106,14 +108,6 @@ struct State {
     /// Weight and weighted sum of rows per bucket.
     volume: (f64, f64),
     last_ms: Option<i64>,
-}
-
-/// A keyword-valued feature that is used.
-#[derive(Debug, Clone)]
-struct Used {
-    index: usize,
-    name: String,
-    is_path: bool,
 }
 
 /// See the module.
@@ -181,40 +175,10 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     }))
 }
 
-/// First segment of a path with its slash; anything else as it stands.
-fn first_segment(text: &str) -> &str {
-    let Some(rest) = text.strip_prefix('/') else { return text };
-    rest.find(['/', '?', '#']).and_then(|end| text.get(..=end)).unwrap_or(text)
-}
-
-/// Values of a row under the names that are compared, in order, with counts.
-type RowValues = Vec<(u64, u64)>;
 /// What is known of a bucket's rows before it is learned: their statistics, and the sum of the surprises of each.
 type Described = (Vec<Vec<f64>>, Vec<f64>);
 
 impl Population {
-    /// What each value of a bucket is compared as.
-    fn aliases(used: &Used, values: &ValueCounts) -> BTreeMap<u64, u64> {
-        if !used.is_path {
-            return BTreeMap::new();
-        }
-        values.names.iter().map(|(&hash, text)| (hash, stable_hash(first_segment(text).as_bytes()))).collect()
-    }
-
-    fn row_values(values: &ValueCounts, aliases: &BTreeMap<u64, u64>, row: usize) -> RowValues {
-        if aliases.is_empty() {
-            return values.row(row).collect();
-        }
-        let mut out: RowValues = values.row(row).map(|(hash, count)| (aliases.get(&hash).copied().unwrap_or(hash), count)).collect();
-        out.sort_unstable();
-        out.dedup_by(|next, kept| {
-            let is_same = next.0 == kept.0;
-            kept.1 += if is_same { next.1 } else { 0 };
-            is_same
-        });
-        out
-    }
-
     fn rarity(&self, feature: usize, value: u64, gain: f64) -> f64 {
         let seen = self.state.shares.get(feature).and_then(|s| s.rows.get(&value)).copied().unwrap_or(0.0) / gain;
         -((seen + 0.5) / (self.state.rows / gain + 1.0)).min(1.0).log10()
@@ -297,11 +261,8 @@ impl Population {
         self.state.rows / self.state.fade.gain(view.bucket.start_ms) < SETTLED_ROWS.max(view.rows() as f64)
     }
 
-    /// What rows are held against: what was learned, with the bucket's own rows on trial while that is too little.
-    fn judged<T>(&self, view: &BucketView<'_>, f: impl FnOnce(&Self) -> T) -> T {
-        if !self.is_cold(view) {
-            return f(self);
-        }
+    /// What the rows of a cold bucket are held against: what was learned, and its own rows on trial.
+    fn on_trial<T>(&self, view: &BucketView<'_>, f: impl FnOnce(&Trial) -> T) -> T {
         let at = view.bucket.start_ms;
         let trial = match self.trial.take() {
             Some(trial) if trial.start_ms == at => trial,
@@ -311,7 +272,7 @@ impl Population {
                 Trial { start_ms: at, judge, lesson }
             }
         };
-        let out = f(&trial.judge);
+        let out = f(&trial);
         self.trial.replace(Some(trial));
         out
     }
@@ -325,8 +286,7 @@ impl Population {
             given.to_vec()
         } else {
             let mut trial = self.clone();
-            trial.absorb(view, shown, given, given, None);
-            let (_, sums) = trial.described(view, shown);
+            let (sums, _) = trial.absorb(view, shown, given, given, None);
             left_out(given, 1.0, &trial.scores(view, &sums))
         };
         self.absorb(view, shown, given, &kept, None)
@@ -417,51 +377,6 @@ fn left_out(given: &[f64], full: f64, scores: &[f64]) -> Vec<f64> {
     given.iter().zip(scores).map(|(&w, &s)| if w >= full && s > KEEP_OUT { 0.0 } else { w }).collect()
 }
 
-/// What rows show of one keyword feature: for each the values that are compared, in order of their hashes, with counts.
-struct Shown {
-    /// Hash of each different value, ascending.
-    values: Vec<u64>,
-    /// Row `i` owns `entries[offsets[i]..offsets[i + 1]]`.
-    offsets: Vec<usize>,
-    /// Place in `values`, count.
-    entries: Vec<(u32, u64)>,
-}
-
-impl Shown {
-    fn of(used: &Used, values: Option<&ValueCounts>, rows: Range<usize>) -> Self {
-        let mut out = Self { values: Vec::new(), offsets: vec![0; rows.len() + 1], entries: Vec::new() };
-        let Some(counts) = values else { return out };
-        let aliases = Population::aliases(used, counts);
-        let mut places: HashMap<u64, u32> = HashMap::new();
-        for (hash, _) in rows.clone().flat_map(|row| counts.row(row)) {
-            places.entry(hash).or_default();
-        }
-        let compared = |hash: u64| aliases.get(&hash).copied().unwrap_or(hash);
-        out.values = places.keys().map(|&hash| compared(hash)).collect();
-        out.values.sort_unstable();
-        out.values.dedup();
-        for (hash, place) in &mut places {
-            *place = out.values.binary_search(&compared(*hash)).unwrap_or_default() as u32;
-        }
-        let mut mine: Vec<(u32, u64)> = Vec::new();
-        for (i, row) in rows.enumerate() {
-            mine.clear();
-            mine.extend(counts.row(row).filter_map(|(hash, count)| Some((*places.get(&hash)?, count))));
-            mine.sort_unstable();
-            for run in mine.chunk_by(|a, b| a.0 == b.0) {
-                out.entries.push((run[0].0, run.iter().map(|e| e.1).sum()));
-            }
-            out.offsets[i + 1] = out.entries.len();
-        }
-        out
-    }
-
-    /// Values and counts of the `i`-th row.
-    fn row(&self, i: usize) -> &[(u32, u64)] {
-        &self.entries[self.offsets[i]..self.offsets[i + 1]]
-    }
-}
-
 impl Shares {
     /// Keeps the bound: the values shown by the fewest rows go, a sixteenth at once.
     fn trim(&mut self) {
@@ -478,20 +393,6 @@ impl Shares {
     }
 }
 
-/// A feature of which a row shows no value at all.
-fn silent(feature: &str, surprise: f64) -> Contributor {
-    Contributor {
-        feature: feature.to_owned(),
-        title: String::new(),
-        actual: 0.0,
-        typical: f64::NAN,
-        lower: f64::NAN,
-        upper: f64::NAN,
-        surprise,
-        reference: "peers".into(),
-    }
-}
-
 /// ln(1 + x), 0 for what is absent, negative or no number.
 fn number(x: f64) -> f64 {
     if x > 0.0 { x.min(1e300).ln_1p() } else { 0.0 }
@@ -505,8 +406,10 @@ impl Detector for Population {
     fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
         // Scoring begins a bucket: what stands here may be of another one with the same start.
         self.trial.replace(None);
-        let shown = self.shown(view, 0..view.rows());
-        self.judged(view, |judge| judge.scores(view, &judge.described(view, &shown).1))
+        if self.is_cold(view) {
+            return self.on_trial(view, |trial| trial.judge.scores(view, &trial.lesson.0));
+        }
+        self.scores(view, &self.described(view, &self.shown(view, 0..view.rows())).1)
     }
 
     fn is_calibrated(&self) -> bool {
@@ -541,10 +444,11 @@ impl Detector for Population {
     }
 
     fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
-        if row >= view.rows() {
-            return Vec::new();
+        match row < view.rows() {
+            false => Vec::new(),
+            true if self.is_cold(view) => self.on_trial(view, |trial| trial.judge.explain_row(view, row)),
+            true => self.explain_row(view, row),
         }
-        self.judged(view, |judge| judge.explain_row(view, row))
     }
 
     fn confidence(&self, view: &BucketView<'_>, _row: usize) -> f64 {
@@ -575,221 +479,5 @@ impl Detector for Population {
     }
 }
 
-impl Population {
-    /// See [`Detector::explain`], of a detector that has learned what rows are held against.
-    fn explain_row(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
-        let statistics = self.statistics(view, &self.shown(view, row..row + 1), row..row + 1);
-        let Some(mine) = statistics.first() else { return Vec::new() };
-        let parts = self.surprises(mine);
-        let raw: f64 = parts.iter().sum();
-        let gain = self.state.fade.gain(view.bucket.start_ms);
-        let news = (raw - self.habit(view, row, gain)).max(0.0);
-        let scale = if raw > 0.0 { self.state.combined.surprise(news) / raw } else { 0.0 };
-        let mut out = Vec::new();
-        for (f, used) in self.values.iter().enumerate() {
-            let share = parts.iter().skip(2 * f).take(2).sum::<f64>() * scale;
-            out.extend(self.explain_values(view, row, (f, used), share, gain));
-        }
-        for (i, (index, name)) in self.numbers.iter().enumerate() {
-            let (sum, weight) = self.state.usual.get(i).copied().unwrap_or_default();
-            out.push(Contributor {
-                feature: name.clone(),
-                title: String::new(),
-                actual: view.bucket.value(*index, row),
-                typical: if weight > 0.0 { (sum / weight).exp_m1() } else { f64::NAN },
-                lower: f64::NAN,
-                upper: f64::NAN,
-                surprise: parts.get(2 * self.values.len() + i).copied().unwrap_or(0.0) * scale,
-                reference: "peers".into(),
-            });
-        }
-        out.sort_by(|a, b| b.surprise.total_cmp(&a.surprise).then_with(|| a.feature.cmp(&b.feature)));
-        out
-    }
-
-    /// Splits the share of a keyword feature over the values of a row, by count times what their rarity is beyond the usual: a
-    /// value that everybody shows explains nothing, however often it came.
-    fn explain_values(&self, view: &BucketView<'_>, row: usize, (f, used): (usize, &Used), share: f64, gain: f64) -> Vec<Contributor> {
-        let Some(values) = view.bucket.values.get(used.index) else { return Vec::new() };
-        let aliases = Self::aliases(used, values);
-        let names: BTreeMap<u64, String> = values
-            .row(row)
-            .map(|(hash, _)| {
-                let name = values.name(hash);
-                let shown = if used.is_path { first_segment(&name).to_owned() } else { name };
-                (aliases.get(&hash).copied().unwrap_or(hash), shown)
-            })
-            .collect();
-        let usual = self.usual_rarity(f);
-        let beyond = |v: u64| (self.rarity(f, v, gain) - usual).max(0.0);
-        let list: Vec<(u64, u64, f64)> = Self::row_values(values, &aliases, row).into_iter().map(|(v, c)| (v, c, c as f64 * beyond(v))).collect();
-        let total: f64 = list.iter().map(|x| x.2).sum();
-        let rows = self.state.rows / gain;
-        let n = list.len() as f64;
-        let one = |(value, count, weight): (u64, u64, f64)| {
-            let name = names.get(&value).cloned().unwrap_or_default();
-            let seen = self.state.shares.get(f).and_then(|s| s.rows.get(&value)).copied().unwrap_or(0.0) / gain;
-            Contributor {
-                feature: format!("{}={name}", used.name),
-                title: format!("{} {name}", used.name.replace('_', " ")),
-                actual: count as f64,
-                typical: if rows > 0.0 { seen / rows } else { f64::NAN },
-                lower: f64::NAN,
-                upper: f64::NAN,
-                // A row without any rarity has nothing to tell its values apart by.
-                surprise: if total > 0.0 { share * weight / total } else { share / n },
-                reference: if seen > 0.0 { "peers" } else { "first seen anywhere" }.into(),
-            }
-        };
-        if list.is_empty() && share > 0.0 {
-            return vec![silent(&used.name, share)];
-        }
-        list.into_iter().map(one).collect()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::detectors::testing::{Board, options};
-
-    const OPTIONS: &str = r#"{"paths":["paths"],"values":["statuses"],"numbers":["requests"]}"#;
-
-    fn detector() -> Box<dyn Detector> {
-        let job = Board::job(&["requests"], &["paths", "statuses"]);
-        (POPULATION.build)(&job, &options(OPTIONS)).unwrap_or_else(|e| panic!("{e}"))
-    }
-
-    /// A site with five sections: clients come and go, one is busy.
-    fn site(d: &mut Box<dyn Detector>) -> Board {
-        let mut board = Board::new(&["paths", "statuses"], 1);
-        for hour in 0..60u64 {
-            let paths: Vec<String> =
-                (0..10).map(|c| format!("/{}/page{}", ["blog", "img", "css", "about", "files"][c % 5], (hour + c as u64) % 17)).collect();
-            let names: Vec<String> = (0..10).map(|c| format!("10.0.{hour}.{c}")).collect();
-            let values: Vec<Vec<(&str, u64)>> = paths.iter().enumerate().map(|(c, p)| vec![(p.as_str(), 1 + c as u64 % 4), ("/", 1)]).collect();
-            let status: Vec<(&str, u64)> = vec![("200", 2), ("304", 1)];
-            let busy: Vec<(&str, u64)> = paths.iter().map(|p| (p.as_str(), 30)).collect();
-            let lists: Vec<[&[(&str, u64)]; 2]> = values.iter().map(|v| [v.as_slice(), status.as_slice()]).collect();
-            let mut rows: Vec<crate::detectors::testing::Row<'_>> = (0..10).map(|c| (names[c].as_str(), lists[c].as_slice(), &[3.0][..])).collect();
-            let crawl: [&[(&str, u64)]; 2] = [&busy, &[("200", 300)]];
-            rows.push(("crawler", &crawl, &[300.0]));
-            board.bucket(&rows);
-            board.learn(d.as_mut());
-        }
-        board
-    }
-
-    #[test]
-    fn what_rows_show_is_the_same_all_at_once_and_row_by_row() {
-        let texts = ["/a/1", "/b", "/a/2", "/.env", "/"];
-        let names: BTreeMap<u64, Box<str>> = texts.iter().map(|t| (stable_hash(t.as_bytes()), (*t).into())).collect();
-        let rows = (0..7u64).map(|r| names.keys().enumerate().filter(|(i, _)| (r >> i) & 1 == 1).map(|(_, &h)| (h, r + 1)).collect()).collect();
-        let counts = ValueCounts::from_rows(rows, names, vec![0; 7]);
-        for is_path in [true, false] {
-            let used = Used { index: 0, name: "paths".into(), is_path };
-            let aliases = Population::aliases(&used, &counts);
-            let shown = Shown::of(&used, Some(&counts), 2..7);
-            for row in 2..7 {
-                let mine: RowValues = shown.row(row - 2).iter().map(|&(v, n)| (shown.values[v as usize], n)).collect();
-                assert_eq!(mine, Population::row_values(&counts, &aliases, row));
-            }
-        }
-    }
-
-    #[test]
-    fn a_slow_scan_by_a_newcomer_is_found_among_busy_clients() {
-        let mut d = detector();
-        let mut board = site(&mut d);
-        let scan: &[(&str, u64)] = &[("/wp-login.php", 1), ("/.env", 1), ("/admin/x", 1), ("/cgi-bin/a", 1), ("/phpmyadmin/", 1)];
-        let busy: &[(&str, u64)] = &[("/blog/page1", 150), ("/img/page3", 150)];
-        board.bucket(&[
-            ("scanner", &[scan, &[("404", 5)]], &[5.0]),
-            ("crawler", &[busy, &[("200", 300)]], &[300.0]),
-            ("reader", &[&[("/blog/page99", 2)], &[("200", 2)]], &[2.0]),
-        ]);
-        let s = board.score(d.as_ref());
-        assert!(s["scanner"] > 2.0 && s["scanner"] > s["crawler"] + 1.0 && s["reader"] < 2.0, "{s:?}");
-        let parts = board.explain(d.as_ref(), "scanner");
-        assert!(parts.iter().any(|c| c.feature == "paths=/.env" && c.reference == "first seen anywhere"));
-    }
-
-    #[test]
-    fn the_very_first_bucket_is_judged_among_its_own_rows() {
-        let d = detector();
-        let mut board = Board::new(&["paths", "statuses"], 1);
-        let names: Vec<String> = (0..2_000).map(|c| format!("10.0.{}.{}", c / 250, c % 250)).collect();
-        let paths: Vec<String> = (0..2_000).map(|c| format!("/{}/p{}", ["blog", "img", "css", "about", "files"][c % 5], c % 97)).collect();
-        let lists: Vec<Vec<(&str, u64)>> = paths.iter().enumerate().map(|(c, p)| vec![(p.as_str(), 1 + c as u64 % 7)]).collect();
-        let status: &[(&str, u64)] = &[("200", 3)];
-        let both: Vec<[&[(&str, u64)]; 2]> = lists.iter().map(|l| [l.as_slice(), status]).collect();
-        let counts: Vec<[f64; 1]> = (0..2_000).map(|c| [1.0 + (c % 7) as f64]).collect();
-        let mut rows: Vec<crate::detectors::testing::Row<'_>> =
-            (0..2_000).map(|c| (names[c].as_str(), both[c].as_slice(), counts[c].as_slice())).collect();
-        let scan: [&[(&str, u64)]; 2] = [&[("/.env", 1), ("/wp-login.php", 1), ("/admin/x", 1), ("/cgi-bin/a", 1)], &[("404", 4)]];
-        rows.extend([("scanner a", &scan[..], &[4.0][..]), ("scanner b", &scan[..], &[4.0][..])]);
-        board.bucket(&rows);
-        let s = board.score(d.as_ref());
-        let mut order: Vec<(&String, &f64)> = s.iter().collect();
-        order.sort_by(|a, b| b.1.total_cmp(a.1));
-        assert!(order[..2].iter().all(|(name, s)| name.starts_with("scanner") && **s > 3.5), "{:?}", &order[..4]);
-        let loud = s.values().filter(|s| **s > 2.0).count();
-        assert!(loud <= 2 + 2 * 20, "{loud} of 2002 rows are claimed to be rarer than 1 in 100");
-    }
-
-    #[test]
-    fn contributions_sum_to_the_surprise_of_every_row() {
-        let mut d = detector();
-        let mut board = site(&mut d);
-        board.bucket(&[
-            ("a", &[&[("/x/y", 3), ("/x/z", 2), ("/blog/1", 1)], &[("500", 6)]], &[6.0]),
-            ("b", &[&[], &[]], &[f64::NAN]),
-            ("c", &[&[("/", 1)], &[("200", 1)]], &[1e308]),
-        ]);
-        for (entity, s) in board.score(d.as_ref()) {
-            let sum: f64 = board.explain(d.as_ref(), &entity).iter().map(|c| c.surprise).sum();
-            assert!((sum - s).abs() < 1e-9, "{entity}: {sum} {s}");
-        }
-    }
-
-    #[test]
-    fn many_scanners_do_not_make_scanning_normal() {
-        let mut d = detector();
-        let mut board = site(&mut d);
-        let scan: &[(&str, u64)] = &[("/wp-login.php", 1), ("/.env", 1), ("/admin/x", 1), ("/cgi-bin/a", 1)];
-        let mut last = 0.0;
-        for i in 0..30 {
-            let name = format!("s{i}");
-            board.bucket(&[(&name, &[scan, &[("404", 4)]], &[4.0]), ("crawler", &[&[("/blog/1", 300)], &[("200", 300)]], &[300.0])]);
-            last = board.score(d.as_ref())[&name];
-            board.learn(d.as_mut());
-        }
-        assert!(last > 2.0, "{last}");
-    }
-
-    #[test]
-    fn snapshots_score_the_same_and_wrong_options_are_refused() {
-        let mut d = detector();
-        let mut board = site(&mut d);
-        board.bucket(&[("a", &[&[("/x", 3)], &[("500", 6)]], &[6.0])]);
-        let mut e = detector();
-        assert_eq!(e.restore(&d.snapshot()), Ok(()));
-        assert_eq!(board.score(e.as_ref()), board.score(d.as_ref()));
-        let job = Board::job(&["requests"], &["paths"]);
-        for bad in [r#"{"values":["x"]}"#, r#"{"numbers":["x"]}"#, r#"{"numbers":["requests"],"half_life_days":-1}"#] {
-            assert!((POPULATION.build)(&job, &options(bad)).is_err(), "{bad}");
-        }
-        board.bucket(&[]);
-        assert!(board.score(d.as_ref()).is_empty());
-        board.learn(d.as_mut());
-    }
-
-    #[test]
-    fn a_path_is_compared_by_its_first_segment() {
-        for (path, segment) in
-            [("/", "/"), ("", ""), ("/a", "/a"), ("/a/b/c", "/a"), ("/é/x", "/é"), ("/?q=1", "/"), ("*", "*"), ("/a?x/y", "/a"), ("//x", "/")]
-        {
-            assert_eq!(first_segment(path), segment, "{path}");
-        }
-    }
-}
+mod tests;
