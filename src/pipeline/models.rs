@@ -75,7 +75,8 @@ impl Models {
     /// Hash of everything in the job that the models depend on: with another one a snapshot is of no use.
     pub fn config_hash(&self) -> String {
         let j = &self.job;
-        let parts = (&j.entity_fields, j.bucket_span_ms, &j.features, &j.value_features, &j.detectors, &j.filter, &j.index);
+        // A snapshot of another layout is of no use, like one of another configuration: the job learns its look-back anew.
+        let parts = (SNAPSHOT_VERSION, &j.entity_fields, j.bucket_span_ms, &j.features, &j.value_features, &j.detectors, &j.filter, &j.index);
         let bytes = serde_json::to_vec(&parts).unwrap_or_default();
         Sha256::digest(&bytes).iter().take(8).map(|b| format!("{b:02x}")).collect()
     }
