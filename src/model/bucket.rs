@@ -53,12 +53,6 @@ impl ValueCounts {
         (from..to).map(|i| (self.hashes[i], self.counts[i]))
     }
 
-    /// Rows that show a value, with how often.
-    pub fn rows_with(&self, hash: u64) -> impl Iterator<Item = (usize, u64)> + '_ {
-        let places = self.hashes.iter().enumerate().filter(move |(_, h)| **h == hash).map(|(i, _)| i);
-        places.map(|i| (self.offsets.partition_point(|&o| o as usize <= i).saturating_sub(1), self.counts[i]))
-    }
-
     /// Text of a value, or its hash in hex when the text was not kept.
     pub fn name(&self, hash: u64) -> String {
         self.names.get(&hash).map_or_else(|| format!("#{hash:016x}"), |n| n.to_string())

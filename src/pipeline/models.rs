@@ -14,7 +14,7 @@ use crate::score::budget::{BucketAt, Volume};
 use crate::score::calibrate::Calibration;
 use crate::score::explain::{Finding, message, reason, strongest};
 use crate::score::gauges::Gauges;
-use crate::score::rule_box::rule_box;
+use crate::score::rule_box::RuleBoxes;
 use crate::score::story::Stories;
 use crate::score::{Scores, score_of, surprise_of};
 
@@ -22,7 +22,7 @@ use crate::score::{Scores, score_of, surprise_of};
 const SNAPSHOT_VERSION: u8 = 2;
 /// Contributors kept in a document.
 const MAX_CONTRIBUTORS: usize = 10;
-/// Findings of one bucket that get a rule box; each costs a pass over the bucket.
+/// Findings of one bucket that get a rule box; each costs a pass over the bucket's rows.
 const MAX_RULE_BOXES: usize = 32;
 
 /// Everything that a job has learned.
@@ -180,9 +180,10 @@ impl Models {
         let slots = self.table.find_all(&bucket.keys);
         let view = self.view(bucket, &slots);
         let mut anomalies: Vec<Anomaly> = rows.iter().map(|&row| self.anomaly(&view, scores, row)).collect();
-        for (a, &row) in anomalies.iter_mut().zip(&rows).take(MAX_RULE_BOXES) {
-            a.rule_box = rule_box(&self.job, bucket, row, &a.contributors).unwrap_or_default();
-        }
+        let boxed = &anomalies[..anomalies.len().min(MAX_RULE_BOXES)];
+        let boxes = RuleBoxes::new(&self.job, bucket, boxed.iter().map(|a| &a.contributors[..]));
+        let found: Vec<_> = boxed.iter().zip(&rows).map(|(a, &row)| boxes.of(row, &a.contributors)).collect();
+        anomalies.iter_mut().zip(found).for_each(|(a, found)| a.rule_box = found.unwrap_or_default());
         anomalies
     }
 

@@ -1,8 +1,9 @@
 //! The rule box of a finding: a few conditions that hold for its row and for as few others of its bucket as possible, so that
 //! a person can write them down as a rule. Found greedily: the condition that leaves the fewest other rows comes first.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
 
 use crate::model::keys::stable_hash;
 use crate::model::{Bucket, Contributor, Job, ValueCounts};
@@ -13,9 +14,39 @@ const MAX_CONDITIONS: usize = 3;
 const MAX_VALUES: usize = 8;
 
 /// One quantity of every row.
+#[derive(Clone, Copy)]
+enum Quantity<'a> {
+    /// A numeric feature.
+    Every(&'a [f64]),
+    /// How often a keyword value came, for the rows that show it, ascending; 0 for all others.
+    Shown(&'a [(u32, u32)]),
+}
+
+impl Quantity<'_> {
+    fn of(&self, row: usize) -> f64 {
+        match self {
+            Quantity::Every(values) => values.get(row).copied().unwrap_or(f64::NAN),
+            Quantity::Shown(rows) => rows.binary_search_by_key(&row, |r| r.0 as usize).map_or(0.0, |i| f64::from(rows[i].1)),
+        }
+    }
+
+    /// How many of `rows` rows have at least, and at most, the own value.
+    fn sides(&self, rows: usize, own: f64) -> (usize, usize) {
+        match self {
+            Quantity::Every(values) => sides(values.iter().copied(), own),
+            Quantity::Shown(shown) => {
+                let (above, below) = sides(shown.iter().map(|r| f64::from(r.1)), own);
+                let zeros = rows.saturating_sub(shown.len());
+                (above + if own > 0.0 { 0 } else { zeros }, below + zeros)
+            }
+        }
+    }
+}
+
+/// A quantity by its name.
 struct Column<'a> {
     name: &'a str,
-    values: Cow<'a, [f64]>,
+    values: Quantity<'a>,
 }
 
 /// A side of a threshold on one column.
@@ -27,55 +58,111 @@ struct Cut {
     left: usize,
 }
 
-/// Conditions for a row as text, with the number of other rows for which they hold too, such as
-/// `requests > 310 and status=404 > 50 (1 of 1204 rows)`; `None` where no column tells the row from any other.
-/// Costs rows times columns, times the conditions.
-pub fn rule_box(job: &Job, bucket: &Bucket, row: usize, contributors: &[Contributor]) -> Option<String> {
-    let columns = columns(job, bucket, row, contributors);
-    // Rows that are not cut off yet; at first all but the finding's own.
-    let mut others: Option<Vec<usize>> = None;
-    let mut left = bucket.rows().saturating_sub(1);
-    let mut conditions = Vec::new();
-    while conditions.len() < MAX_CONDITIONS && left > 0 {
-        let Some(cut) = best_cut(&columns, others.as_deref(), left, row) else { break };
-        let Column { name, values } = &columns[cut.column];
-        let own = values[row];
-        let before = others.unwrap_or_else(|| (0..bucket.rows()).filter(|&r| r != row).collect());
-        let (inside, outside): (Vec<usize>, Vec<usize>) = before.iter().partition(|&&r| holds(values[r], own, cut.is_above));
-        conditions.push(condition(name, own, cut.is_above, outside.iter().map(|&r| values[r])));
-        left = inside.len();
-        others = Some(inside);
-    }
-    (!conditions.is_empty()).then(|| format!("{} ({} of {} rows)", conditions.join(" and "), left + 1, bucket.rows()))
+/// Finds the rule boxes of the findings of one bucket.
+pub struct RuleBoxes<'a> {
+    job: &'a Job,
+    bucket: &'a Bucket,
+    /// Keyword values that contribute to the findings, by the contributor's name.
+    shown: BTreeMap<&'a str, Vec<(u32, u32)>>,
 }
 
-fn columns<'a>(job: &'a Job, bucket: &'a Bucket, row: usize, contributors: &'a [Contributor]) -> Vec<Column<'a>> {
-    let numeric = job.features.iter().zip(&bucket.columns).map(|(f, values)| Column { name: &f.name, values: Cow::Borrowed(values) });
-    let keyword = contributors.iter().filter_map(|c| {
+impl<'a> RuleBoxes<'a> {
+    /// Looks up what the contributors of all findings stand for, in one pass over the bucket's keyword values.
+    pub fn new(job: &'a Job, bucket: &'a Bucket, findings: impl Iterator<Item = &'a [Contributor]>) -> Self {
+        let mut wanted: Vec<Vec<(&str, &str)>> = vec![Vec::new(); job.value_features.len()];
+        for c in findings.flat_map(|contributors| keyword_values(job, contributors)) {
+            if let Some(list) = wanted.get_mut(c.feature).filter(|list| !list.iter().any(|(name, _)| *name == c.name)) {
+                list.push((c.name, c.value));
+            }
+        }
+        let lists = wanted.iter().zip(&bucket.values).flat_map(|(wanted, counts)| rows_showing(counts, wanted));
+        Self { job, bucket, shown: lists.collect() }
+    }
+
+    /// Conditions for a row as text, with the number of rows for which they hold, such as
+    /// `requests > 310 and status=404 > 50 (1 of 1204 rows)`; `None` where no column tells the row from any other.
+    /// Costs rows times columns, times the conditions.
+    pub fn of(&self, row: usize, contributors: &[Contributor]) -> Option<String> {
+        let rows = self.bucket.rows();
+        let columns = self.columns(row, contributors);
+        // Rows that are not cut off yet; at first all but the finding's own.
+        let mut others: Option<Vec<usize>> = None;
+        let mut left = rows.saturating_sub(1);
+        let mut conditions = Vec::new();
+        while conditions.len() < MAX_CONDITIONS && left > 0 {
+            let Some(cut) = best_cut(&columns, others.as_deref(), (left, rows), row) else { break };
+            let Column { name, values } = &columns[cut.column];
+            let own = values.of(row);
+            let before = others.unwrap_or_else(|| (0..rows).filter(|&r| r != row).collect());
+            let (inside, outside): (Vec<usize>, Vec<usize>) = before.iter().partition(|&&r| holds(values.of(r), own, cut.is_above));
+            conditions.push(condition(name, own, cut.is_above, outside.iter().map(|&r| values.of(r))));
+            left = inside.len();
+            others = Some(inside);
+        }
+        (!conditions.is_empty()).then(|| format!("{} ({} of {rows} rows)", conditions.join(" and "), left + 1))
+    }
+
+    fn columns<'b>(&'b self, row: usize, contributors: &'b [Contributor]) -> Vec<Column<'b>> {
+        let numeric = self.job.features.iter().zip(&self.bucket.columns);
+        let numeric = numeric.map(|(f, values)| Column { name: &f.name, values: Quantity::Every(values) });
+        let keyword = keyword_values(self.job, contributors).filter_map(|c| {
+            let shown = self.shown.get(c.name)?;
+            Some(Column { name: c.name, values: Quantity::Shown(shown) })
+        });
+        // What was said to add most comes first, so that it wins where two cut as well.
+        let mut all: Vec<Column<'_>> = keyword.chain(numeric).filter(|c| c.values.of(row).is_finite()).collect();
+        all.sort_by_key(|c| contributors.iter().position(|k| k.feature == c.name).unwrap_or(usize::MAX));
+        all
+    }
+}
+
+/// A contributor that stands for a value of a keyword-valued feature.
+struct KeywordValue<'a> {
+    name: &'a str,
+    /// The feature's place in the job.
+    feature: usize,
+    value: &'a str,
+}
+
+fn keyword_values<'a>(job: &'a Job, contributors: &'a [Contributor]) -> impl Iterator<Item = KeywordValue<'a>> {
+    let found = contributors.iter().filter_map(|c| {
         let (feature, value) = c.feature.split_once('=')?;
-        let counts = bucket.values.get(job.value_features.iter().position(|f| f.name == feature)?)?;
-        let values = counted(counts, bucket.rows(), value);
-        Some(Column { name: &c.feature, values: Cow::Owned(values) })
+        let feature = job.value_features.iter().position(|f| f.name == feature)?;
+        Some(KeywordValue { name: &c.feature, feature, value })
     });
-    // What was said to add most comes first, so that it wins where two cut as well.
-    let is_shown = |c: &Column<'_>| c.values.get(row).is_some_and(|x| x.is_finite());
-    let mut all: Vec<Column<'_>> = keyword.take(MAX_VALUES).chain(numeric).filter(is_shown).collect();
-    all.sort_by_key(|c| contributors.iter().position(|k| k.feature == c.name).unwrap_or(usize::MAX));
-    all
+    found.take(MAX_VALUES)
 }
 
-/// How often each row shows what a contributor's name stands for: that value, and for the first segment of a path (`/admin/`)
-/// everything below it. One pass over the counts.
-fn counted(counts: &ValueCounts, rows: usize, value: &str) -> Vec<f64> {
-    let mut out = vec![0.0; rows];
-    if value.len() > 1 && value.starts_with('/') && value.ends_with(['/', '?', '#']) {
-        let meant: BTreeSet<u64> = counts.names.iter().filter(|(_, name)| name.starts_with(value)).map(|(hash, _)| *hash).collect();
-        let of = |r: usize| counts.row(r).filter(|(h, _)| meant.contains(h)).map(|(_, n)| n as f64).sum();
-        out.iter_mut().enumerate().for_each(|(r, sum)| *sum = of(r));
-    } else {
-        counts.rows_with(stable_hash(value.as_bytes())).for_each(|(r, n)| out[r] += n as f64);
+/// Which rows show what each contributor stands for, and how often: that value, and for the first segment of a path (`/admin/`)
+/// everything below it.
+fn rows_showing<'a>(counts: &ValueCounts, wanted: &[(&'a str, &'a str)]) -> Vec<(&'a str, Vec<(u32, u32)>)> {
+    let mut lists: Vec<(&str, Vec<(u32, u32)>)> = wanted.iter().map(|(name, _)| (*name, Vec::new())).collect();
+    let mut index: HashTable<(u64, u32)> = HashTable::new();
+    for (list, (_, value)) in (0u32..).zip(wanted) {
+        let mut stand_for = |hash| {
+            index.insert_unique(hash, (hash, list), |e| e.0);
+        };
+        if value.len() > 1 && value.starts_with('/') && value.ends_with(['/', '?', '#']) {
+            counts.names.iter().filter(|(_, name)| name.starts_with(value)).for_each(|(hash, _)| stand_for(*hash));
+        } else {
+            stand_for(stable_hash(value.as_bytes()));
+        }
     }
-    out
+    if index.is_empty() {
+        return lists;
+    }
+    for (row, ends) in (0u32..).zip(counts.offsets.windows(2)) {
+        for i in ends[0] as usize..ends[1] as usize {
+            let (hash, count) = (counts.hashes[i], u32::try_from(counts.counts[i]).unwrap_or(u32::MAX));
+            for &(_, list) in index.iter_hash(hash).filter(|e| e.0 == hash) {
+                match lists[list as usize].1.last_mut() {
+                    Some((last, n)) if *last == row => *n = n.saturating_add(count),
+                    _ => lists[list as usize].1.push((row, count)),
+                }
+            }
+        }
+    }
+    lists
 }
 
 /// A value that is absent satisfies no condition.
@@ -83,15 +170,15 @@ fn holds(value: f64, own: f64, is_above: bool) -> bool {
     if is_above { value >= own } else { value <= own }
 }
 
-/// The cut that leaves the fewest of `left` rows: of `others`, or of all but the own one.
-fn best_cut(columns: &[Column<'_>], others: Option<&[usize]>, left: usize, row: usize) -> Option<Cut> {
+/// The cut that leaves the fewest of `left` rows: of `others`, or of all `rows` but the own one.
+fn best_cut(columns: &[Column<'_>], others: Option<&[usize]>, (left, rows): (usize, usize), row: usize) -> Option<Cut> {
     let mut best: Option<Cut> = None;
-    for (column, c) in columns.iter().enumerate() {
-        let own = c.values[row];
+    for (column, Column { values, .. }) in columns.iter().enumerate() {
+        let own = values.of(row);
         let (above, below) = match others {
-            Some(others) => sides(others.iter().map(|&r| c.values[r]), own),
+            Some(others) => sides(others.iter().map(|&r| values.of(r)), own),
             None => {
-                let (above, below) = sides(c.values.iter().copied(), own);
+                let (above, below) = values.sides(rows, own);
                 (above - 1, below - 1)
             }
         };
@@ -134,10 +221,12 @@ fn between(x: f64, own: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::FeatureSpec;
+
+    fn rule_box(job: &Job, bucket: &Bucket, row: usize, contributors: &[Contributor]) -> Option<String> {
+        RuleBoxes::new(job, bucket, std::iter::once(contributors)).of(row, contributors)
+    }
 
     fn bucket(columns: &[&[f64]]) -> (Job, Bucket) {
         let feature = |i: usize| FeatureSpec { name: format!("f{i}"), ..FeatureSpec::default() };
