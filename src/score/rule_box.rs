@@ -93,9 +93,21 @@ impl<'a> RuleBoxes<'a> {
             let Some(cut) = best_cut(&columns, others.as_deref(), (left, rows), row) else { break };
             let Column { name, values } = &columns[cut.column];
             let own = values.of(row);
-            let before = others.unwrap_or_else(|| (0..rows).filter(|&r| r != row).collect());
-            let (inside, outside): (Vec<usize>, Vec<usize>) = before.iter().partition(|&&r| holds(values.of(r), own, cut.is_above));
-            conditions.push(condition(name, own, cut.is_above, outside.iter().map(|&r| values.of(r))));
+            let mut inside = Vec::new();
+            let mut nearest = None;
+            let mut look = |r: usize| {
+                let x = values.of(r);
+                if holds(x, own, cut.is_above) {
+                    inside.push(r);
+                } else if x.is_finite() && nearest.is_none_or(|n| holds(x, n, cut.is_above)) {
+                    nearest = Some(x);
+                }
+            };
+            match others {
+                Some(others) => others.into_iter().for_each(&mut look),
+                None => (0..rows).filter(|&r| r != row).for_each(&mut look),
+            }
+            conditions.push(condition(name, own, cut.is_above, nearest));
             left = inside.len();
             others = Some(inside);
         }
@@ -197,9 +209,7 @@ fn sides(values: impl Iterator<Item = f64>, own: f64) -> (usize, usize) {
 }
 
 /// The threshold lies half-way between the row and the nearest one that is cut off.
-fn condition(name: &str, own: f64, is_above: bool, cut_off: impl Iterator<Item = f64>) -> String {
-    let nearest =
-        cut_off.filter(|x| x.is_finite()).fold(None, |best: Option<f64>, x| Some(best.map_or(x, |b| if is_above { b.max(x) } else { b.min(x) })));
+fn condition(name: &str, own: f64, is_above: bool, nearest: Option<f64>) -> String {
     let sign = if is_above { ">" } else { "<" };
     match nearest {
         Some(x) => format!("{name} {sign} {}", between(x, own)),

@@ -422,8 +422,9 @@ impl Detector for Population {
         let share = self.share(view);
         let given: Vec<f64> = (0..view.rows()).map(|r| weight(r) * share).collect();
         let lesson = match trial {
-            // The trial was this very lesson.
-            Some(trial) if given.iter().all(|w| *w == 1.0) && given.len() == trial.lesson.0.len() => {
+            // The trial was this very lesson: rows that are to be kept out now, such as reported ones, it left out too (the
+            // tenth that they have in its tails stays).
+            Some(trial) if given.len() == trial.lesson.1.len() && given.iter().zip(&trial.lesson.1).all(|(&g, &t)| g == 1.0 || t < 1.0) => {
                 // Entities may have been forgotten since.
                 let habits = std::mem::take(&mut self.state.habits);
                 self.state = State { habits, ..trial.judge.state };
