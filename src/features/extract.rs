@@ -349,7 +349,8 @@ impl OpenBucket {
     fn finish(mut self, start_ms: i64, span_ms: i64) -> Bucket {
         let rows = self.keys.len();
         let totals = RowTotals { doc_counts: &self.doc_counts, start_ms, span_ms };
-        Bucket {
+        let order = self.keys.canonical_order();
+        let bucket = Bucket {
             start_ms,
             span_ms,
             columns: (self.numeric.iter_mut())
@@ -358,14 +359,15 @@ impl OpenBucket {
                     Gathered::DistinctOf(i) => self.values[*i].distinct(rows),
                 })
                 .collect(),
-            values: self.values.into_iter().map(|a| a.finish(rows)).collect(),
+            values: Vec::new(),
             imputed: vec![false; rows],
             keys: self.keys,
             doc_counts: self.doc_counts,
             skipped_docs: self.skipped_docs + self.dropped_docs,
             dropped_entities: self.dropped_docs,
-        }
-        .canonical()
+        };
+        // The largest part of a bucket is made in its order at once.
+        Bucket { values: self.values.into_iter().map(|a| a.finish(&order)).collect(), ..bucket.permuted(&order) }
     }
 }
 

@@ -104,26 +104,36 @@ impl ValuesAccumulator {
         self.tally.distinct(rows).into_iter().map(|n| n as f64).collect()
     }
 
-    /// Sparse counts of all rows; per row the most frequent values up to the limit, ties as engines break them (by text).
-    pub fn finish(self, rows: usize) -> ValueCounts {
+    /// Sparse counts of the rows in this order; per row the most frequent values up to the limit, ties as engines break them (by text).
+    pub fn finish(self, order: &[usize]) -> ValueCounts {
         let limit = self.limit;
-        let (names, Rows { offsets, mut entries }) = self.tally.into_rows(rows);
-        let mut out = ValueCounts { offsets: Vec::with_capacity(rows + 1), other: vec![0; rows], ..ValueCounts::default() };
+        let (names, Rows { offsets, mut entries }) = self.tally.into_rows(order.len());
+        let mut by_hash: Vec<usize> = (0..names.len()).collect();
+        by_hash.sort_unstable_by_key(|&name| names[name].0);
+        let mut rank = vec![0; names.len()];
+        by_hash.iter().zip(0u64..).for_each(|(&name, r)| rank[name] = r);
+        let other = vec![0; order.len()];
+        let mut out = ValueCounts { offsets: Vec::with_capacity(order.len() + 1), other, ..ValueCounts::default() };
         (out.hashes, out.counts) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         out.offsets.push(0);
         let mut used = vec![false; names.len()];
-        for row in 0..rows {
+        let mut sorted: Vec<u64> = Vec::new();
+        for (place, &row) in order.iter().enumerate() {
             let mut mine = &mut entries[offsets[row]..offsets[row + 1]];
             if mine.len() > limit {
                 mine.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| names[a.0 as usize].1.cmp(&names[b.0 as usize].1)));
-                out.other[row] = mine[limit..].iter().map(|e| u64::from(e.1)).sum();
+                out.other[place] = mine[limit..].iter().map(|e| u64::from(e.1)).sum();
                 mine = &mut mine[..limit];
             }
-            mine.sort_unstable_by_key(|e| names[e.0 as usize].0);
-            for &mut (name, count) in mine {
-                out.hashes.push(names[name as usize].0);
-                out.counts.push(u64::from(count));
-                used[name as usize] = true;
+            // Rank and count in one number: a plain sort puts the values in the order of their hashes.
+            sorted.clear();
+            sorted.extend(mine.iter().map(|&(name, count)| (rank[name as usize] << 32) | u64::from(count)));
+            sorted.sort_unstable();
+            for &entry in &sorted {
+                let name = by_hash[(entry >> 32) as usize];
+                out.hashes.push(names[name].0);
+                out.counts.push(entry & u64::from(u32::MAX));
+                used[name] = true;
             }
             out.offsets.push(u32::try_from(out.hashes.len()).unwrap_or(u32::MAX));
         }
@@ -169,9 +179,10 @@ mod tests {
         }
         let mut acc = values.accumulator(&fields);
         acc.add(&batch, &hits);
-        let counts = acc.finish(3);
+        let counts = acc.finish(&[2, 0, 1]);
         let named = |r| counts.row(r).map(|(h, n)| (counts.name(h), n)).collect::<BTreeMap<_, _>>();
-        assert_eq!(named(0), BTreeMap::from([("/a".into(), 2), ("/b".into(), 1)]));
-        assert_eq!((counts.other[0], named(1).len(), named(2).len()), (1, 1, 0));
+        assert_eq!(named(1), BTreeMap::from([("/a".into(), 2), ("/b".into(), 1)]));
+        assert_eq!((counts.other[1], named(2).len(), named(0).len()), (1, 1, 0));
+        assert!(counts.hashes[0] < counts.hashes[1], "ascending within a row");
     }
 }

@@ -120,14 +120,16 @@ impl Bucket {
     /// The same bucket with its rows in canonical order.
     pub fn canonical(self) -> Self {
         let order = self.keys.canonical_order();
-        if order.iter().enumerate().all(|(i, &o)| i == o) {
-            return self;
-        }
+        if order.iter().enumerate().all(|(i, &o)| i == o) { self } else { self.permuted(&order) }
+    }
+
+    /// The same bucket with its rows in this order.
+    pub fn permuted(self, order: &[usize]) -> Self {
         Self {
-            keys: self.keys.permuted(&order),
+            keys: self.keys.permuted(order),
             doc_counts: order.iter().map(|&r| self.doc_counts.get(r).copied().unwrap_or(0)).collect(),
             columns: self.columns.iter().map(|c| order.iter().map(|&r| c.get(r).copied().unwrap_or(f64::NAN)).collect()).collect(),
-            values: self.values.into_iter().map(|v| v.permuted(&order)).collect(),
+            values: self.values.into_iter().map(|v| v.permuted(order)).collect(),
             imputed: order.iter().map(|&r| self.imputed.get(r).copied().unwrap_or(false)).collect(),
             ..self
         }
