@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::filter::{self, Mask};
-use super::{Accumulator, Feature, FeaturePart, Hit, RowTotals};
-use crate::model::{AggRow, EventBatch, FeatureSpec, Fields, Part};
+use super::filter;
+use super::gather::{Gathered, Needs};
+use super::{Feature, FeaturePart};
+use crate::model::{AggRow, FeatureSpec, Fields, Part};
 
 /// How many documents.
 pub const COUNT: FeaturePart = FeaturePart {
@@ -62,34 +63,16 @@ impl Feature for Count {
         scaled(count, self.per_minute, span_ms)
     }
 
-    fn accumulator(&self, fields: &Fields) -> Box<dyn Accumulator> {
-        let mask = self.spec.filter.as_ref().map(|f| Mask::new(f, fields));
-        Box::new(CountAccumulator { mask, per_minute: self.per_minute, counts: Vec::new() })
+    fn needs(&self) -> Needs<'_> {
+        Needs::Documents(self.spec.filter.as_ref())
+    }
+
+    fn value(&self, gathered: Gathered) -> f64 {
+        scaled(gathered.count, self.per_minute, gathered.span_ms)
     }
 
     fn empty(&self) -> f64 {
         0.0
-    }
-}
-
-struct CountAccumulator {
-    mask: Option<Mask>,
-    per_minute: bool,
-    counts: Vec<u64>,
-}
-
-impl Accumulator for CountAccumulator {
-    fn add(&mut self, batch: &EventBatch, hits: &[Hit], rows: usize) {
-        // Without a condition the row's document count is the answer already.
-        let Some(mask) = &self.mask else { return };
-        self.counts.resize(rows, 0);
-        let counts = &mut self.counts;
-        mask.each(batch, hits, |row| counts[row] += 1);
-    }
-
-    fn finish(&mut self, totals: RowTotals<'_>) -> Vec<f64> {
-        let counts = if self.mask.is_some() { &self.counts[..] } else { totals.doc_counts };
-        (0..totals.doc_counts.len()).map(|r| scaled(counts.get(r).copied().unwrap_or(0), self.per_minute, totals.span_ms)).collect()
     }
 }
 
@@ -101,9 +84,7 @@ mod tests {
     fn six_hundred_requests_in_an_hour_are_ten_a_minute() {
         let spec = FeatureSpec { name: "rpm".into(), kind: "rate".into(), ..FeatureSpec::default() };
         let rate = (RATE.build)(&spec).unwrap();
-        let mut acc = rate.accumulator(&Fields::default());
-        let column = acc.finish(RowTotals { doc_counts: &[600], start_ms: 0, span_ms: 3_600_000 });
-        assert_eq!(column, [10.0]);
+        assert_eq!(rate.value(Gathered { sum: 0.0, count: 600, documents: 600, span_ms: 3_600_000 }), 10.0);
         let row = AggRow { doc_count: 600, ..AggRow::default() };
         assert_eq!(rate.read(&row, 0, 3_600_000), 10.0);
         assert_eq!(rate.empty(), 0.0);

@@ -4,6 +4,7 @@ use hashbrown::HashTable;
 use serde_json::{Map, Value, json};
 
 use super::filter::{self, Mask};
+use super::gather::{Gathered, Needs};
 use super::{Accumulator, Feature, FeaturePart, Hit, RowTotals, required_field};
 use crate::math::distinct::Distinct;
 use crate::model::keys::stable_hash;
@@ -63,8 +64,12 @@ impl Feature for DistinctFeature {
         })
     }
 
-    fn distinct_of(&self) -> Option<&str> {
-        Some(&self.field)
+    fn needs(&self) -> Needs<'_> {
+        Needs::Distinct(&self.field, self.spec.filter.as_ref())
+    }
+
+    fn value(&self, gathered: Gathered) -> f64 {
+        gathered.count as f64
     }
 
     fn empty(&self) -> f64 {

@@ -6,8 +6,9 @@ use std::ops::{Deref, Range};
 use hashbrown::HashTable;
 
 use super::filter::{self, Mask};
+use super::gather::Gather;
 use super::values::{Values, ValuesAccumulator};
-use super::{Accumulator, Feature, Hit, RowTotals, build};
+use super::{Feature, Hit, RowTotals, build};
 use crate::model::time::align_down;
 use crate::model::{Bucket, EventBatch, FieldKind, Fields, Job, Keys};
 
@@ -18,8 +19,6 @@ pub struct FeatureSet {
     pub numeric: Vec<Box<dyn Feature>>,
     /// Keyword-valued features.
     pub values: Vec<Values>,
-    /// For each numeric feature the keyword-valued one that knows its answer already (`distinct` of the same field).
-    answered_by: Vec<Option<usize>>,
     /// Fields that a reader has to fill: entity fields first.
     pub fields: Fields,
 }
@@ -38,14 +37,8 @@ impl FeatureSet {
         }
         numeric.iter().for_each(|f| f.request(&mut fields));
         values.iter().for_each(|f| f.request(&mut fields));
-        let answered_by = numeric.iter().map(|f| answer(f.as_ref(), &values)).collect();
-        Ok(Self { numeric, values, answered_by, fields })
+        Ok(Self { numeric, values, fields })
     }
-}
-
-fn answer(feature: &dyn Feature, values: &[Values]) -> Option<usize> {
-    let field = feature.distinct_of()?;
-    values.iter().position(|v| v.counts(field, feature.spec().filter.as_ref()))
 }
 
 /// Events per row whose place is kept as evidence.
@@ -104,7 +97,7 @@ struct OpenBucket {
     keys: Keys,
     doc_counts: Vec<u64>,
     origins: Vec<Origins>,
-    numeric: Vec<Gathered>,
+    numeric: Gather,
     values: Vec<ValuesAccumulator>,
     hits: Vec<Hit>,
     skipped_docs: u64,
@@ -235,7 +228,7 @@ impl<J: Deref<Target = Job>, S: Deref<Target = FeatureSet>> Extractor<J, S> {
             let origins = std::mem::take(&mut bucket.origins);
             self.evidence.insert(start, origins.into_iter().enumerate().map(|(r, o)| (bucket.keys.hash(r), o)).collect());
         }
-        bucket.finish(start, self.job.bucket_span_ms)
+        bucket.finish(&self.set, start, self.job.bucket_span_ms)
     }
 }
 
@@ -269,13 +262,6 @@ pub fn push_key_part(key: &mut Vec<u8>, value: &[u8], join: bool) {
     }
 }
 
-/// How a numeric column comes about.
-enum Gathered {
-    By(Box<dyn Accumulator>),
-    /// It is the number of different values of this keyword-valued feature.
-    DistinctOf(usize),
-}
-
 impl OpenBucket {
     fn new(set: &FeatureSet, fields: &Fields) -> Self {
         Self {
@@ -283,9 +269,7 @@ impl OpenBucket {
             keys: Keys::default(),
             doc_counts: Vec::new(),
             origins: Vec::new(),
-            numeric: (set.numeric.iter().zip(&set.answered_by))
-                .map(|(f, answer)| answer.map_or_else(|| Gathered::By(f.accumulator(fields)), Gathered::DistinctOf))
-                .collect(),
+            numeric: Gather::new(&set.numeric, &set.values, fields),
             values: set.values.iter().map(|f| f.accumulator(fields)).collect(),
             hits: Vec::new(),
             skipped_docs: 0,
@@ -337,28 +321,19 @@ impl OpenBucket {
 
     fn flush(&mut self, batch: &EventBatch) {
         let rows = self.keys.len();
-        for gathered in &mut self.numeric {
-            if let Gathered::By(accumulator) = gathered {
-                accumulator.add(batch, &self.hits, rows);
-            }
-        }
+        self.numeric.add(batch, &self.hits, rows);
         self.values.iter_mut().for_each(|a| a.add(batch, &self.hits));
         self.hits.clear();
     }
 
-    fn finish(mut self, start_ms: i64, span_ms: i64) -> Bucket {
+    fn finish(mut self, set: &FeatureSet, start_ms: i64, span_ms: i64) -> Bucket {
         let rows = self.keys.len();
         let totals = RowTotals { doc_counts: &self.doc_counts, start_ms, span_ms };
         let order = self.keys.canonical_order();
         let bucket = Bucket {
             start_ms,
             span_ms,
-            columns: (self.numeric.iter_mut())
-                .map(|gathered| match gathered {
-                    Gathered::By(accumulator) => accumulator.finish(totals),
-                    Gathered::DistinctOf(i) => self.values[*i].distinct(rows),
-                })
-                .collect(),
+            columns: self.numeric.finish(&set.numeric, &mut self.values, totals),
             values: Vec::new(),
             imputed: vec![false; rows],
             keys: self.keys,

@@ -54,6 +54,27 @@ pub fn unwrap<'a>(row: &'a AggRow, name: &str) -> Option<&'a AggNode> {
     row.nodes.get(name).map(|n| n.v.as_deref().unwrap_or(n))
 }
 
+/// The field of a condition that looks at its value only.
+pub fn of_one_value(filter: &Filter) -> Option<&str> {
+    match filter {
+        Filter::In { field, .. } | Filter::Range { field, .. } | Filter::Prefix { field, .. } => Some(field),
+        _ => None,
+    }
+}
+
+/// Whether such a condition holds for a document that has this value.
+pub fn holds_for(filter: &Filter, text: &str) -> bool {
+    match filter {
+        Filter::In { values, .. } => values.iter().any(|v| v == text),
+        Filter::Prefix { prefix, .. } => text.starts_with(prefix.as_str()),
+        Filter::Range { gte, lt, .. } => {
+            let x = text.trim().parse().ok().filter(|x: &f64| x.is_finite()).unwrap_or(f64::NAN);
+            is_within(x, gte.unwrap_or(f64::NEG_INFINITY), lt.unwrap_or(f64::INFINITY))
+        }
+        _ => false,
+    }
+}
+
 /// A condition bound to the columns of a batch.
 #[derive(Debug, Clone)]
 pub struct Mask(Bound);

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::filter::{self, Mask};
+use super::gather::{Gathered, Needs};
 use super::{Accumulator, Feature, FeaturePart, Hit, RowTotals, required_field};
 use crate::model::{AggRow, EventBatch, FeatureSpec, FieldKind, Fields, Part};
 
@@ -83,12 +84,27 @@ impl Feature for Metric {
         filter::unwrap(row, &self.spec.name).and_then(|n| n.value).unwrap_or_else(|| self.empty())
     }
 
+    fn needs(&self) -> Needs<'_> {
+        match self.kind {
+            Kind::Sum | Kind::Mean => Needs::Sum(&self.field, self.spec.filter.as_ref()),
+            Kind::Min | Kind::Max => Needs::Own,
+        }
+    }
+
+    fn value(&self, gathered: Gathered) -> f64 {
+        match (self.kind, gathered.count) {
+            (Kind::Sum, _) => gathered.sum,
+            (_, 0) => f64::NAN,
+            (_, n) => gathered.sum / n as f64,
+        }
+    }
+
     fn accumulator(&self, fields: &Fields) -> Box<dyn Accumulator> {
-        Box::new(MetricAccumulator {
+        Box::new(Extreme {
             column: fields.column(&self.field, FieldKind::Number).unwrap_or(usize::MAX),
             mask: self.spec.filter.as_ref().map(|f| Mask::new(f, fields)),
-            kind: self.kind,
-            state: Vec::new(),
+            is_largest: self.kind == Kind::Max,
+            extremes: Vec::new(),
         })
     }
 
@@ -97,43 +113,31 @@ impl Feature for Metric {
     }
 }
 
-struct MetricAccumulator {
+struct Extreme {
     column: usize,
     mask: Option<Mask>,
-    kind: Kind,
-    /// (sum or extreme, documents that have the field)
-    state: Vec<(f64, u64)>,
+    is_largest: bool,
+    /// `NaN` until a document has the field.
+    extremes: Vec<f64>,
 }
 
-impl Accumulator for MetricAccumulator {
+impl Accumulator for Extreme {
     fn add(&mut self, batch: &EventBatch, hits: &[Hit], rows: usize) {
-        self.state.resize(rows, (0.0, 0));
+        self.extremes.resize(rows, f64::NAN);
         let numbers = batch.numbers(self.column);
         for hit in hits {
             let Some(&x) = numbers.get(hit.event as usize) else { continue };
-            if !x.is_finite() || self.mask.as_ref().is_some_and(|m| !m.holds(batch, hit.event as usize)) {
-                continue;
+            if x.is_finite() && self.mask.as_ref().is_none_or(|m| m.holds(batch, hit.event as usize)) {
+                let extreme = &mut self.extremes[hit.row as usize];
+                // Of a number and `NaN` both give the number.
+                *extreme = if self.is_largest { extreme.max(x) } else { extreme.min(x) };
             }
-            let (acc, n) = &mut self.state[hit.row as usize];
-            *acc = match self.kind {
-                Kind::Sum | Kind::Mean => *acc + x,
-                _ if *n == 0 => x,
-                Kind::Min => acc.min(x),
-                Kind::Max => acc.max(x),
-            };
-            *n += 1;
         }
     }
 
     fn finish(&mut self, totals: RowTotals<'_>) -> Vec<f64> {
-        self.state.resize(totals.doc_counts.len(), (0.0, 0));
-        let value = |&(acc, n): &(f64, u64)| match (self.kind, n) {
-            (Kind::Sum, _) => acc,
-            (_, 0) => f64::NAN,
-            (Kind::Mean, n) => acc / n as f64,
-            _ => acc,
-        };
-        self.state.iter().map(value).collect()
+        self.extremes.resize(totals.doc_counts.len(), f64::NAN);
+        std::mem::take(&mut self.extremes)
     }
 }
 
@@ -143,19 +147,9 @@ mod tests {
 
     fn column(part: FeaturePart, values: &[f64]) -> f64 {
         let spec = FeatureSpec { name: "x".into(), field: Some("f".into()), ..FeatureSpec::default() };
-        let feature = (part.build)(&spec).unwrap();
-        let mut fields = Fields::default();
-        feature.request(&mut fields);
-        let mut batch = EventBatch::new(&fields);
-        let mut hits = Vec::new();
-        for (i, &v) in values.iter().enumerate() {
-            batch.set_number(0, v);
-            batch.push(0);
-            hits.push(Hit { event: i as u32, row: 0 });
-        }
-        let mut acc = feature.accumulator(&fields);
-        acc.add(&batch, &hits, 1);
-        acc.finish(RowTotals { doc_counts: &[values.len() as u64], start_ms: 0, span_ms: 1 })[0]
+        let texts: Vec<String> = values.iter().map(f64::to_string).collect();
+        let events: Vec<(u32, &str)> = std::iter::once((0, "-")).chain(texts.iter().map(|t| (0, t.as_str()))).collect();
+        super::super::testing::column(&part, &spec, &events)[0]
     }
 
     #[test]

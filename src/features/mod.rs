@@ -8,6 +8,7 @@ pub mod distinct;
 pub mod entropy;
 pub mod extract;
 pub mod filter;
+pub mod gather;
 pub mod metric;
 pub mod percentile;
 pub mod ratio;
@@ -16,6 +17,8 @@ pub mod time_of_week;
 pub mod values;
 
 use serde_json::{Map, Value};
+
+use gather::{Gathered, Needs};
 
 use crate::model::{AggRow, EventBatch, FeatureSpec, Fields, Part};
 
@@ -54,13 +57,19 @@ pub trait Feature: Send + Sync + std::fmt::Debug {
     /// Value of a row of an aggregation page; `NaN` = absent.
     fn read(&self, row: &AggRow, start_ms: i64, span_ms: i64) -> f64;
 
-    /// A fresh accumulator over events with these fields.
-    fn accumulator(&self, fields: &Fields) -> Box<dyn Accumulator>;
+    /// What it needs to know of a row's documents.
+    fn needs(&self) -> Needs<'_> {
+        Needs::Own
+    }
 
-    /// The field whose different values it counts, if that is what it does: where their counts are gathered anyway, the number
-    /// of them is taken from there.
-    fn distinct_of(&self) -> Option<&str> {
-        None
+    /// The value of a row, from what it [needs](Feature::needs) where others may need the same; `NaN` = absent.
+    fn value(&self, _gathered: Gathered) -> f64 {
+        f64::NAN
+    }
+
+    /// A fresh accumulator over events with these fields, for a feature that needs something of its own.
+    fn accumulator(&self, _fields: &Fields) -> Box<dyn Accumulator> {
+        Box::new(NeedsNothing)
     }
 
     /// Value of an entity without any document: 0 for counts, `NaN` where nothing can be said.
@@ -76,6 +85,17 @@ pub trait Accumulator: Send {
 
     /// The column: one value per row, `NaN` = absent.
     fn finish(&mut self, totals: RowTotals<'_>) -> Vec<f64>;
+}
+
+/// Stands for an accumulator where there is nothing of its own to gather.
+struct NeedsNothing;
+
+impl Accumulator for NeedsNothing {
+    fn add(&mut self, _: &EventBatch, _: &[Hit], _: usize) {}
+
+    fn finish(&mut self, totals: RowTotals<'_>) -> Vec<f64> {
+        vec![f64::NAN; totals.doc_counts.len()]
+    }
 }
 
 /// An entry of the catalogue.
@@ -140,8 +160,10 @@ pub(crate) mod testing {
             hits.push(Hit { event: i as u32, row: *row });
         }
         let rows = events.iter().map(|e| e.0 as usize + 1).max().unwrap_or(0);
-        let mut accumulator = feature.accumulator(&fields);
-        accumulator.add(&batch, &hits, rows);
-        accumulator.finish(RowTotals { doc_counts: &vec![1; rows], start_ms: 0, span_ms: 60_000 })
+        let features = [feature];
+        let mut gather = gather::Gather::new(&features, &[], &fields);
+        gather.add(&batch, &hits, rows);
+        let doc_counts: Vec<u64> = (0..rows).map(|r| hits.iter().filter(|h| h.row as usize == r).count() as u64).collect();
+        gather.finish(&features, &mut [], RowTotals { doc_counts: &doc_counts, start_ms: 0, span_ms: 60_000 }).remove(0)
     }
 }

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::filter::{self, Mask};
-use super::{Accumulator, Feature, FeaturePart, Hit, RowTotals};
-use crate::model::{AggRow, EventBatch, FeatureSpec, Fields, Filter, Part};
+use super::filter;
+use super::gather::{Gathered, Needs};
+use super::{Feature, FeaturePart};
+use crate::model::{AggRow, FeatureSpec, Fields, Filter, Part};
 
 /// Share of documents that meet a condition.
 pub const RATIO: FeaturePart = FeaturePart {
@@ -46,25 +47,12 @@ impl Feature for Ratio {
         share(row.nodes.get(&self.spec.name).and_then(|n| n.doc_count).unwrap_or(0), row.doc_count)
     }
 
-    fn accumulator(&self, fields: &Fields) -> Box<dyn Accumulator> {
-        Box::new(RatioAccumulator { mask: Mask::new(&self.filter, fields), counts: Vec::new() })
-    }
-}
-
-struct RatioAccumulator {
-    mask: Mask,
-    counts: Vec<u64>,
-}
-
-impl Accumulator for RatioAccumulator {
-    fn add(&mut self, batch: &EventBatch, hits: &[Hit], rows: usize) {
-        self.counts.resize(rows, 0);
-        let counts = &mut self.counts;
-        self.mask.each(batch, hits, |row| counts[row] += 1);
+    fn needs(&self) -> Needs<'_> {
+        Needs::Documents(Some(&self.filter))
     }
 
-    fn finish(&mut self, totals: RowTotals<'_>) -> Vec<f64> {
-        totals.doc_counts.iter().enumerate().map(|(r, &n)| share(self.counts.get(r).copied().unwrap_or(0), n)).collect()
+    fn value(&self, gathered: Gathered) -> f64 {
+        share(gathered.count, gathered.documents)
     }
 }
 

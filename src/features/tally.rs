@@ -148,13 +148,14 @@ impl Tally {
         self.dense.len() + self.keys.len() + self.notes.len()
     }
 
-    /// How many different values each row has.
-    pub fn distinct(&mut self, rows: usize) -> Vec<u64> {
+    /// Per row the sum, over the values for which `holds`, of what their counts are worth.
+    pub fn per_row(&mut self, rows: usize, holds: impl Fn(&str) -> bool, worth: impl Fn(u32) -> u64) -> Vec<u64> {
         self.add_up();
+        let counts: Vec<bool> = self.names.iter().map(|(_, text)| holds(text)).collect();
         let mut out = vec![0; rows];
-        self.each(|row, _, _| {
-            if let Some(n) = out.get_mut(row) {
-                *n += 1;
+        self.each(|row, name, count| {
+            if let Some(n) = out.get_mut(row).filter(|_| counts[name as usize]) {
+                *n += worth(count);
             }
         });
         out
@@ -200,7 +201,7 @@ mod tests {
             for i in 1_000..2_000u32 {
                 t.see(i % 3, format!("v{}", i % values).as_bytes());
             }
-            let distinct = t.distinct(4);
+            let distinct = t.per_row(4, |_| true, |_| 1);
             let (names, rows) = t.clone().into_rows(4);
             assert_eq!((names.len(), rows.entries.len()), (values as usize, distinct.iter().sum::<u64>() as usize));
             for row in 0..4u32 {

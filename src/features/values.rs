@@ -99,9 +99,14 @@ impl ValuesAccumulator {
         self.tally.settle();
     }
 
-    /// How many different values each row has, as a column.
-    pub fn distinct(&mut self, rows: usize) -> Vec<f64> {
-        self.tally.distinct(rows).into_iter().map(|n| n as f64).collect()
+    /// How many different values each row has.
+    pub fn distinct(&mut self, rows: usize) -> Vec<u64> {
+        self.tally.per_row(rows, |_| true, |_| 1)
+    }
+
+    /// How many documents of each row have a value for which this holds.
+    pub fn matching(&mut self, rows: usize, holds: impl Fn(&str) -> bool) -> Vec<u64> {
+        self.tally.per_row(rows, holds, u64::from)
     }
 
     /// Sparse counts of the rows in this order; per row the most frequent values up to the limit, ties as engines break them (by text).

@@ -9,9 +9,10 @@ use super::columns::{Columns, cell};
 use super::files::open::InputError;
 use super::{FetchStats, Fetched, Source, SourceError};
 use crate::features::extract::FeatureSet;
+use crate::features::gather::Gather;
 use crate::features::{Hit, RowTotals};
 use crate::model::time::parse_time;
-use crate::model::{Bucket, EventBatch, Fields, Job, Problems, Window};
+use crate::model::{Bucket, EventBatch, Job, Problems, Window};
 
 /// Rows by which the usual distance between two samples is found.
 const LOOK_AHEAD: usize = 200;
@@ -139,15 +140,11 @@ impl SeriesSource {
         bucket.keys.push(b"_all");
         bucket.doc_counts.push(1);
         bucket.imputed.push(false);
-        bucket.columns = self.set.numeric.iter().map(|f| column(f.as_ref(), &self.set.fields, &batch, totals)).collect();
+        let mut gather = Gather::new(&self.set.numeric, &[], &self.set.fields);
+        gather.add(&batch, &[Hit { event: 0, row: 0 }], 1);
+        bucket.columns = gather.finish(&self.set.numeric, &mut [], totals);
         bucket
     }
-}
-
-fn column(feature: &dyn crate::features::Feature, fields: &Fields, batch: &EventBatch, totals: RowTotals<'_>) -> Vec<f64> {
-    let mut accumulator = feature.accumulator(fields);
-    accumulator.add(batch, &[Hit { event: 0, row: 0 }], 1);
-    accumulator.finish(totals)
 }
 
 /// Start and width of each sample's bucket: its own time where that goes forward, else just behind the one before.
