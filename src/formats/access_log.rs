@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 
-use super::clock::Clock;
+use super::clock::{COMMON_LENGTH, Clock};
 use super::targets::{Target, number_of};
 use super::{FormatOptions, LineReader, LogFormat, ReadLine};
 use crate::model::{EventBatch, Fields, Part};
@@ -123,21 +123,17 @@ impl Reader {
     /// `GET /path?query HTTP/1.1`, or whatever a client sent instead.
     fn request(&self, request: &[u8], batch: &mut EventBatch) {
         // TLS bytes, an empty request or `-`: there is no method and no path.
-        let Some(space) = request.iter().position(|&b| b == b' ').filter(|&i| is_method(&request[..i])) else { return };
-        let (method, mut target) = (&request[..space], &request[space + 1..]);
-        if let Some(at) = target.iter().rposition(|&b| b == b' ').filter(|&i| target[i + 1..].starts_with(b"HTTP/")) {
-            self.version.text(batch, &target[at + 6..]);
-            target = &target[..at];
+        let Some(space) = end_of_method(request) else { return };
+        let (method, target) = (&request[..space], &request[space + 1..]);
+        let (mut target, version) = split_version(target);
+        if !version.is_empty() {
+            self.version.text(batch, version);
         }
-        if self.method.is_wanted() {
-            self.method.text(batch, method);
-        }
+        self.method.text(batch, method);
         if target.is_empty() {
             return;
         }
-        if self.original.is_wanted() {
-            self.original.text(batch, target);
-        }
+        self.original.text(batch, target);
         if target[0] != b'/'
             && let Some(host) = target.windows(3).position(|w| w == b"://").map(|i| i + 3)
         {
@@ -146,9 +142,7 @@ impl Reader {
             target = if end == target.len() { b"/" } else { &target[end..] };
         }
         let query = if self.path.is_wanted() || self.query.is_wanted() { memchr(b'?', target) } else { None };
-        if self.path.is_wanted() {
-            self.path.text(batch, query.map_or(target, |i| &target[..i]));
-        }
+        self.path.text(batch, query.map_or(target, |i| &target[..i]));
         if let Some(i) = query {
             self.query.text(batch, &target[i + 1..]);
         }
@@ -157,18 +151,17 @@ impl Reader {
     /// What stands behind the request: `status size ["referrer" "agent" ...]`; false when it is not that.
     fn response(&self, rest: &[u8], batch: &mut EventBatch) -> bool {
         let Some((status, rest)) = token(rest) else { return false };
-        let is_status = status.len() == 3 && status.iter().all(u8::is_ascii_digit);
-        if !is_status && status != b"-" {
-            return false;
-        }
-        if is_status && self.status.is_wanted() {
-            self.status.number(batch, number_of(status), status);
+        match status {
+            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+                let number = [a, b, c].iter().fold(0, |n, &d| n * 10 + u32::from(d - b'0'));
+                self.status.number(batch, f64::from(number), status);
+            }
+            b"-" => {}
+            _ => return false,
         }
         let Some((size, rest)) = token(rest) else { return false };
         if size.first().is_some_and(u8::is_ascii_digit) {
-            if self.size.is_wanted() {
-                self.size.number(batch, number_of(size), size);
-            }
+            self.size.number(batch, number_of(size), size);
         } else if size != b"-" {
             return false;
         }
@@ -197,17 +190,24 @@ impl LineReader for Reader {
 
 impl Reader {
     /// `client - - [time] "`, at the same time as the line before, as nearly every line begins: client, time and what follows.
+    /// The client is a plain word.
     #[inline]
     fn usual_start<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], i64, &'a [u8])> {
-        let (client, rest) = line.split_at(memchr(b' ', line).filter(|&i| i > 0)?);
-        let (time_ms, rest) = self.clock.again(rest.strip_prefix(b" - - [")?)?;
-        Some((client, time_ms, rest.strip_prefix(b"] \"")?))
+        const BEFORE: usize = b" - - [".len();
+        let (client, rest) = line.split_at(memchr3(b' ', b',', b':', line).filter(|&i| i > 0)?);
+        let (start, rest) = rest.split_first_chunk::<{ BEFORE + COMMON_LENGTH + 3 }>()?;
+        let (before, start) = start.split_first_chunk::<BEFORE>()?;
+        let (time, behind) = start.split_first_chunk::<COMMON_LENGTH>()?;
+        if before != b" - - [" || behind != b"] \"" || client == b"-" {
+            return None;
+        }
+        Some((client, self.clock.again(time)?, rest))
     }
 
     /// Client, user and domain go into the batch; returned are the time and what follows the quote of the request.
     fn start<'a>(&mut self, line: &'a [u8], batch: &mut EventBatch) -> Result<(i64, &'a [u8]), &'static str> {
         if let Some((client, time_ms, after)) = self.usual_start(line) {
-            self.client(client, batch);
+            self.client.text(batch, client);
             return Ok((time_ms, after));
         }
         // A bracket in front of the time may belong to an address or a user name: the one with ` "` behind its end counts.
@@ -280,10 +280,26 @@ fn set_quoted(target: Target, value: Option<&[u8]>, batch: &mut EventBatch) {
     }
 }
 
-/// A word of capitals, such as `GET` or `VERSION-CONTROL`.
+/// Where a word of capitals ends that a request begins with, such as `GET` or `VERSION-CONTROL`.
 #[inline]
-fn is_method(word: &[u8]) -> bool {
-    (1..=24).contains(&word.len()) && word.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
+fn end_of_method(request: &[u8]) -> Option<usize> {
+    let end = request.iter().position(|b| !b.is_ascii_uppercase() && !matches!(b, b'-' | b'_'))?;
+    (request[end] == b' ' && (1..=24).contains(&end)).then_some(end)
+}
+
+/// A target and its version: `1.1` of `/path HTTP/1.1`; an empty one when there is none.
+#[inline]
+fn split_version(target: &[u8]) -> (&[u8], &[u8]) {
+    if let Some((before, last)) = target.split_last_chunk::<9>()
+        && last.starts_with(b" HTTP/")
+        && !last[6..].contains(&b' ')
+    {
+        return (before, &target[before.len() + 6..]);
+    }
+    match target.iter().rposition(|&b| b == b' ').filter(|&i| target[i + 1..].starts_with(b"HTTP/")) {
+        Some(at) => (&target[..at], &target[at + 6..]),
+        None => (target, b""),
+    }
 }
 
 /// A host without its port.

@@ -113,10 +113,13 @@ pub(super) fn epoch_any(number: f64) -> Option<i64> {
     }
 }
 
+/// Length of the common log's time.
+pub(super) const COMMON_LENGTH: usize = 26;
+
 /// Remembers the last time stamp, because neighbouring lines mostly have the same one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Clock {
-    last: Option<([u8; 26], i64)>,
+    last: Option<([u8; COMMON_LENGTH], i64)>,
 }
 
 impl Clock {
@@ -129,17 +132,17 @@ impl Clock {
             return Some(ms);
         }
         let ms = parse_common(text).or_else(|| parse_any(text))?;
-        if let Ok(key) = <[u8; 26]>::try_from(text) {
+        if let Ok(key) = <[u8; COMMON_LENGTH]>::try_from(text) {
             self.last = Some((key, ms));
         }
         Some(ms)
     }
 
-    /// The last time stamp once more, where the text begins with it, and what follows.
+    /// The last time stamp once more, if it is that.
     #[inline]
-    pub(super) fn again<'a>(&self, text: &'a [u8]) -> Option<(i64, &'a [u8])> {
+    pub(super) fn again(&self, text: &[u8; COMMON_LENGTH]) -> Option<i64> {
         let (last, ms) = self.last.as_ref()?;
-        Some((*ms, text.strip_prefix(last)?))
+        (text == last).then_some(*ms)
     }
 }
 

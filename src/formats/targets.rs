@@ -40,6 +40,12 @@ impl Target {
     /// Sets text; its number too where that is asked for and it is one.
     #[inline]
     pub(super) fn text(self, batch: &mut EventBatch, value: &[u8]) {
+        if self.is_wanted() {
+            self.put(batch, value);
+        }
+    }
+
+    fn put(self, batch: &mut EventBatch, value: &[u8]) {
         if let Some(c) = self.keyword {
             if value.is_ascii() || std::str::from_utf8(value).is_ok() {
                 batch.set_keyword(c as usize, value);

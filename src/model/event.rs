@@ -147,12 +147,12 @@ impl EventBatch {
         let n = self.time_ms.len();
         if let Some(EventColumn::Keyword(k)) = self.columns.get_mut(column) {
             k.spans.truncate(n);
-            match (u32::try_from(k.bytes.len()), u32::try_from(value.len())) {
-                (Ok(start), Ok(len)) if start < u32::MAX - len => {
-                    k.bytes.extend_from_slice(value);
-                    k.spans.push((start, len));
-                }
-                _ => k.spans.push(ABSENT),
+            let (start, len) = (k.bytes.len(), value.len());
+            if start.saturating_add(len) < u32::MAX as usize {
+                k.bytes.extend_from_slice(value);
+                k.spans.push((start as u32, len as u32));
+            } else {
+                k.spans.push(ABSENT);
             }
         }
     }
