@@ -26,24 +26,37 @@ pub struct Tally {
     dense: Vec<u32>,
     /// Pairs as they came: row in the upper half, name in the lower.
     notes: Vec<u64>,
-    /// Pairs added up, ascending.
+    /// Names in the order of their hashes when pairs were last added up; the place of one in this list is its rank.
+    ranked: Vec<u32>,
+    /// Pairs added up, ascending: row in the upper half, rank in the lower, so that a row's values stand in the order of their hashes.
     keys: Vec<u64>,
     counts: Vec<u32>,
 }
 
-/// Counts of all rows: row `r` owns entries `offsets[r]..offsets[r + 1]`.
+/// Counts of all rows: row `r` owns entries `offsets[r]..offsets[r + 1]`, in the order of the values' hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
+    /// Hash and text of every value, ascending by hash.
+    pub names: Vec<(u64, Box<str>)>,
     /// `rows + 1` positions.
     pub offsets: Vec<usize>,
-    /// Value (place in the list of names) and how often it came, in no particular order within a row.
-    pub entries: Vec<(u32, u32)>,
+    /// Place in `names`, in the lower half of the number.
+    keys: Vec<u64>,
+    counts: Vec<u32>,
+}
+
+impl Rows {
+    /// Value (place in the list of names) of an entry, and how often it came.
+    #[inline]
+    pub fn entry(&self, i: usize) -> (usize, u32) {
+        (self.keys[i] as u32 as usize, self.counts[i])
+    }
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        let (dense, notes, keys, counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { index: HashTable::new(), names: Vec::new(), width: MAX_DENSE / 4, dense, notes, keys, counts }
+        let (dense, notes, ranked, keys, counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { index: HashTable::new(), names: Vec::new(), width: MAX_DENSE / 4, dense, notes, ranked, keys, counts }
     }
 }
 
@@ -90,13 +103,28 @@ impl Tally {
             self.dense = old.chunks(width).flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, width))).collect();
             return;
         }
-        self.width = 0;
-        for (row, counts) in old.chunks(width).enumerate() {
-            for (name, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-                self.keys.push(((row as u64) << 32) | name as u64);
-                self.counts.push(n);
+        self.dense = old;
+        self.write_down();
+    }
+
+    /// Goes over from arrays to pairs.
+    fn write_down(&mut self) {
+        let (dense, width) = (std::mem::take(&mut self.dense), std::mem::take(&mut self.width));
+        self.ranked = self.by_hash();
+        for (row, counts) in dense.chunks(width.max(1)).enumerate() {
+            for (rank, &name) in self.ranked.iter().enumerate() {
+                if let Some(&n) = counts.get(name as usize).filter(|n| **n > 0) {
+                    self.keys.push(((row as u64) << 32) | rank as u64);
+                    self.counts.push(n);
+                }
             }
         }
+    }
+
+    fn by_hash(&self) -> Vec<u32> {
+        let mut ranked: Vec<u32> = (0..self.names.len() as u32).collect();
+        ranked.sort_unstable_by_key(|&name| self.names[name as usize].0);
+        ranked
     }
 
     /// Counts what was written down: in the arrays, or sorted and merged into the sums.
@@ -104,12 +132,22 @@ impl Tally {
         if self.width > 0 {
             return self.count_notes();
         }
+        if self.notes.is_empty() {
+            return;
+        }
+        let ranked = self.by_hash();
+        let before = std::mem::replace(&mut self.ranked, ranked);
+        let mut rank = vec![0; self.names.len()];
+        self.ranked.iter().zip(0u64..).for_each(|(&name, r)| rank[name as usize] = r);
+        let of = |row: u64, name: u32| (row & !u64::from(u32::MAX)) | rank[name as usize];
         let mut notes = std::mem::take(&mut self.notes);
+        notes.iter_mut().for_each(|note| *note = of(*note, *note as u32));
         notes.sort_unstable();
         let (keys, counts) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.counts));
         let runs = notes.chunk_by(|a, b| a == b).count();
         (self.keys, self.counts) = (Vec::with_capacity(keys.len() + runs), Vec::with_capacity(keys.len() + runs));
-        let mut old = keys.into_iter().zip(counts).peekable();
+        // Names that came since stand between the old ones: the order of the old sums stays what it was.
+        let mut old = keys.into_iter().map(|k| of(k, before[k as u32 as usize])).zip(counts).peekable();
         for run in notes.chunk_by(|a, b| a == b) {
             let (key, mut count) = (run[0], u32::try_from(run.len()).unwrap_or(u32::MAX));
             while let Some((k, n)) = old.next_if(|(k, _)| *k <= key) {
@@ -151,38 +189,36 @@ impl Tally {
     /// Per row the sum, over the values for which `holds`, of what their counts are worth.
     pub fn per_row(&mut self, rows: usize, holds: impl Fn(&str) -> bool, worth: impl Fn(u32) -> u64) -> Vec<u64> {
         self.add_up();
-        let counts: Vec<bool> = self.names.iter().map(|(_, text)| holds(text)).collect();
+        let is_meant: Vec<bool> = self.names.iter().map(|(_, text)| holds(text)).collect();
         let mut out = vec![0; rows];
-        self.each(|row, name, count| {
-            if let Some(n) = out.get_mut(row).filter(|_| counts[name as usize]) {
+        let mut add = |row: usize, name: usize, count: u32| {
+            if let Some(n) = out.get_mut(row).filter(|_| is_meant[name]) {
                 *n += worth(count);
             }
-        });
+        };
+        for (row, counts) in self.dense.chunks(self.width.max(1)).enumerate() {
+            counts.iter().enumerate().filter(|(_, n)| **n > 0).for_each(|(name, &n)| add(row, name, n));
+        }
+        for (&key, &n) in self.keys.iter().zip(&self.counts) {
+            add((key >> 32) as usize, self.ranked[key as u32 as usize] as usize, n);
+        }
         out
     }
 
-    /// Hash and text of all values, and the counts of all rows.
-    pub fn into_rows(mut self, rows: usize) -> (Vec<(u64, Box<str>)>, Rows) {
+    /// The counts of all rows.
+    pub fn into_rows(mut self, rows: usize) -> Rows {
         self.add_up();
-        let mut out = Rows { offsets: vec![0], entries: Vec::with_capacity(self.keys.len()) };
-        self.each(|row, name, count| {
-            if row < rows {
-                out.offsets.resize(row + 1, out.entries.len());
-                out.entries.push((name, count));
-            }
-        });
-        out.offsets.resize(rows + 1, out.entries.len());
-        (self.names, out)
-    }
-
-    /// All pairs, row by row; call only with nothing left to add up.
-    fn each(&self, mut visit: impl FnMut(usize, u32, u32)) {
-        for (row, counts) in self.dense.chunks(self.width.max(1)).enumerate() {
-            for (name, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-                visit(row, name as u32, n);
-            }
+        if self.width > 0 {
+            self.write_down();
         }
-        self.keys.iter().zip(&self.counts).for_each(|(k, &n)| visit((k >> 32) as usize, *k as u32, n));
+        let mut offsets = Vec::with_capacity(rows + 1);
+        for (at, key) in self.keys.iter().enumerate() {
+            offsets.resize(offsets.len().max((key >> 32) as usize + 1).min(rows + 1), at);
+        }
+        offsets.resize(rows + 1, self.keys.len());
+        let mut names: Vec<(u64, Box<str>)> = self.names;
+        names.sort_unstable_by_key(|n| n.0);
+        Rows { names, offsets, keys: self.keys, counts: self.counts }
     }
 }
 
@@ -202,14 +238,16 @@ mod tests {
                 t.see(i % 3, format!("v{}", i % values).as_bytes());
             }
             let distinct = t.per_row(4, |_| true, |_| 1);
-            let (names, rows) = t.clone().into_rows(4);
-            assert_eq!((names.len(), rows.entries.len()), (values as usize, distinct.iter().sum::<u64>() as usize));
+            let r = t.clone().into_rows(4);
+            assert_eq!((r.names.len(), r.offsets[4]), (values as usize, distinct.iter().sum::<u64>() as usize));
+            assert!(r.names.is_sorted_by(|a, b| a.0 < b.0));
             for row in 0..4u32 {
-                let mine = &rows.entries[rows.offsets[row as usize]..rows.offsets[row as usize + 1]];
+                let mine: Vec<_> = (r.offsets[row as usize]..r.offsets[row as usize + 1]).map(|i| r.entry(i)).collect();
                 assert_eq!(mine.len() as u64, distinct[row as usize]);
+                assert!(mine.is_sorted_by(|a, b| a.0 < b.0), "in the order of hashes");
                 for (name, count) in mine {
-                    let v: u32 = names[*name as usize].1[1..].parse().unwrap();
-                    assert_eq!(*count as usize, (0..2_000).filter(|i| i % 3 == row && i % values == v).count(), "{values} {row} {v}");
+                    let v: u32 = r.names[name].1[1..].parse().unwrap();
+                    assert_eq!(count as usize, (0..2_000).filter(|i| i % 3 == row && i % values == v).count(), "{values} {row} {v}");
                 }
             }
             assert_eq!(distinct[3], 0);
@@ -218,8 +256,8 @@ mod tests {
 
     #[test]
     fn nothing_seen_is_nothing() {
-        let (names, rows) = Tally::default().into_rows(2);
-        assert!(names.is_empty() && rows.entries.is_empty());
+        let rows = Tally::default().into_rows(2);
+        assert!(rows.names.is_empty());
         assert_eq!(rows.offsets, [0, 0, 0]);
     }
 }

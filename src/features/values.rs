@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::filter::{self, Mask};
-use super::tally::{Rows, Tally};
+use super::tally::Tally;
 use super::{Hit, required_field};
 use crate::model::keys::stable_hash;
 use crate::model::{AggRow, EventBatch, FeatureSpec, FieldKind, Fields, Filter, Part, ValueCounts};
@@ -112,37 +112,33 @@ impl ValuesAccumulator {
     /// Sparse counts of the rows in this order; per row the most frequent values up to the limit, ties as engines break them (by text).
     pub fn finish(self, order: &[usize]) -> ValueCounts {
         let limit = self.limit;
-        let (names, Rows { offsets, mut entries }) = self.tally.into_rows(order.len());
-        let mut by_hash: Vec<usize> = (0..names.len()).collect();
-        by_hash.sort_unstable_by_key(|&name| names[name].0);
-        let mut rank = vec![0; names.len()];
-        by_hash.iter().zip(0u64..).for_each(|(&name, r)| rank[name] = r);
+        let rows = self.tally.into_rows(order.len());
         let other = vec![0; order.len()];
         let mut out = ValueCounts { offsets: Vec::with_capacity(order.len() + 1), other, ..ValueCounts::default() };
-        (out.hashes, out.counts) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        let entries = rows.offsets.last().copied().unwrap_or(0);
+        (out.hashes, out.counts) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
         out.offsets.push(0);
-        let mut used = vec![false; names.len()];
-        let mut sorted: Vec<u64> = Vec::new();
+        let mut used = vec![false; rows.names.len()];
+        let mut push = |out: &mut ValueCounts, (name, count): (usize, u32)| {
+            out.hashes.push(rows.names[name].0);
+            out.counts.push(u64::from(count));
+            used[name] = true;
+        };
         for (place, &row) in order.iter().enumerate() {
-            let mut mine = &mut entries[offsets[row]..offsets[row + 1]];
+            let mine = rows.offsets[row]..rows.offsets[row + 1];
             if mine.len() > limit {
-                mine.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| names[a.0 as usize].1.cmp(&names[b.0 as usize].1)));
-                out.other[place] = mine[limit..].iter().map(|e| u64::from(e.1)).sum();
-                mine = &mut mine[..limit];
-            }
-            // Rank and count in one number: a plain sort puts the values in the order of their hashes.
-            sorted.clear();
-            sorted.extend(mine.iter().map(|&(name, count)| (rank[name as usize] << 32) | u64::from(count)));
-            sorted.sort_unstable();
-            for &entry in &sorted {
-                let name = by_hash[(entry >> 32) as usize];
-                out.hashes.push(names[name].0);
-                out.counts.push(entry & u64::from(u32::MAX));
-                used[name] = true;
+                let mut list: Vec<(usize, u32)> = mine.map(|i| rows.entry(i)).collect();
+                list.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| rows.names[a.0].1.cmp(&rows.names[b.0].1)));
+                out.other[place] = list[limit..].iter().map(|e| u64::from(e.1)).sum();
+                list.truncate(limit);
+                list.sort_unstable();
+                list.into_iter().for_each(|e| push(&mut out, e));
+            } else {
+                mine.for_each(|i| push(&mut out, rows.entry(i)));
             }
             out.offsets.push(u32::try_from(out.hashes.len()).unwrap_or(u32::MAX));
         }
-        out.names = names.into_iter().zip(used).filter(|(_, used)| *used).map(|(n, _)| n).collect();
+        out.names = rows.names.into_iter().zip(used).filter(|(_, used)| *used).map(|(n, _)| n).collect();
         out
     }
 }
