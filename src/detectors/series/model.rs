@@ -88,6 +88,8 @@ struct Signs {
     spread: f64,
     season: f64,
     shape: f64,
+    /// True when this value is a way back: it lies in the usual band around the local level, and nearer to it than the one before.
+    is_return: bool,
 }
 
 impl SeriesModel {
@@ -136,20 +138,24 @@ impl SeriesModel {
     }
 
     fn signs(&self, t_ms: i64, value: f64) -> Signs {
+        let (jump, level) = (self.recent.step(value), value - self.recent.level());
+        let is_usual = |distance: f64| self.levels.band().is_some_and(|(low, high)| low <= distance && distance <= high);
         Signs {
             value,
-            jump: self.recent.step(value),
-            level: value - self.recent.level(),
+            jump,
+            level,
             spread: self.recent.log_spread(value, 1e-9 * self.range.width().max(1.0)),
             season: self.day.residual(t_ms, value),
             shape: self.shape.as_ref().map_or(f64::NAN, |s| s.distance(value)),
+            is_return: is_usual(level) && level.abs() < (level - jump).abs(),
         }
     }
 
     fn judge(&self, t_ms: i64, s: &Signs) -> Step {
         let signs = [
             self.range.surprise(s.value),
-            self.jumps.either(s.jump),
+            // What comes back is no news: if anything was, it was the peak.
+            if s.is_return { 0.0 } else { self.jumps.either(s.jump) },
             self.levels.either(s.level),
             self.spreads.either(s.spread),
             self.seasons.either(s.season),
@@ -257,6 +263,20 @@ mod tests {
         assert!(quiet_max(&flat[2_880..]) > 3.0, "{}", quiet_max(&flat[2_880..]));
         let (_, missing) = run((0..3_168).map(|i| if i >= 2_880 { 100.0 + 4.0 * noise(i) } else { daily(i) }));
         assert!(quiet_max(&missing[2_880..]) > usual, "{} {usual}", quiet_max(&missing[2_880..]));
+    }
+
+    /// Bursts begin at once, at any time, and end slowly. One that ends at once has a peak like the others, and a step down like none.
+    #[test]
+    fn the_way_back_from_a_peak_is_no_finding() {
+        let mut model = SeriesModel::new(&ModelOptions { shape: false, quiet: false, ..ModelOptions::default() });
+        let mut height: f64 = 0.0;
+        for i in 0..2_000 {
+            height = if noise(i + 9_000) > 0.46 { 40.0 } else { (height - 4.0).max(0.0) };
+            model.learn(i as i64 * FIVE_MIN, 100.0 + height + noise(i));
+        }
+        (2_000..2_040).for_each(|i| model.learn(i as i64 * FIVE_MIN, 100.0 + noise(i)));
+        let [up, still, back] = [140.0, 140.0, 100.0].map(|v| model.step(2_040 * FIVE_MIN, v).surprise);
+        assert!(back < up.max(still), "{up} {still} {back}");
     }
 
     #[test]
