@@ -1,5 +1,6 @@
 //! `elkhound scan`: the same pipeline on files, with no cluster.
 
+mod absent;
 mod job;
 mod output;
 mod progress;
@@ -22,6 +23,7 @@ use crate::source::files::input::ReadOptions;
 use crate::source::files::open::InputError;
 use crate::source::files::{Feed, FileSource, lock};
 use crate::state::memory::MemoryStore;
+use absent::Absences;
 use progress::Progress;
 use scores::Judge;
 use taps::{PageTap, Taps};
@@ -122,6 +124,7 @@ struct Outcome {
     total: RunDocument,
     failures: Vec<InputError>,
     choices: Vec<Choice>,
+    absences: Absences,
 }
 
 /// What a detector decided by itself for a file, and why.
@@ -165,11 +168,13 @@ pub fn judge(args: &Args, listen: Listen<'_>) -> Result<Vec<String>, (Exit, Stri
     };
     let outcome = outcome.map_err(|stop| (stop.exit, stop.message))?;
     let counted = outcome.total.problems.iter().map(|p| format!("{} x {}", p.count, p.kind.replace('_', " ")));
-    Ok(outcome.failures.iter().map(|f| f.message.clone()).chain(counted).collect())
+    let absent = outcome.absences.lines(&args.preset);
+    Ok(outcome.failures.iter().map(|f| f.message.clone()).chain(counted).chain(absent).collect())
 }
 
 fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
     keep_inputs(args)?;
+    refuse_unused(args)?;
     let judge = match &args.scores {
         Some(path) => Some(Judge::new(create(path)?, &args.preset)),
         None => None,
@@ -197,11 +202,30 @@ fn keep_inputs(args: &Args) -> Result<(), Stop> {
     Ok(())
 }
 
+/// An option that a preset has no use for is refused: in silence it would look as if it had been heeded.
+fn refuse_unused(args: &Args) -> Result<(), Stop> {
+    let (is_series, is_table) = (args.preset == "series", args.preset == "table");
+    let refused = [
+        ("--value", args.value.is_some() && !is_series, "series"),
+        ("--train", args.train.is_some() && !is_table, "table"),
+        ("--time", args.time.is_some() && is_table, "series and of log files"),
+        ("--map", !args.map.is_empty() && (is_series || is_table), "log files"),
+        ("--entity", !args.entity.is_empty() && (is_series || is_table), "log files"),
+    ];
+    match refused.iter().find(|r| r.1) {
+        Some((option, _, of)) => {
+            Err(Stop::config(format!("{option} has no meaning for preset `{}`: it is an option of {of}; leave it out", args.preset)))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Events of log files, window by window.
 fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>, listener: Option<Box<dyn crate::pipeline::Tap>>) -> Result<Outcome, Stop> {
     let job = Arc::new(job::resolve(args).map_err(Stop::config)?);
     let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
     let feed = Feed::open(&args.inputs, std::slice::from_ref(&job), read_options(args)?)?;
+    absent::refuse(args, &feed)?;
     let mut progress = Progress::new(feed.total_bytes(), feed.bytes());
     let feed = Arc::new(Mutex::new(feed));
     let source = Box::new(FileSource::new(feed.clone(), 0));
@@ -224,7 +248,8 @@ fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>, listener: Option<B
     }
     progress.finish();
     let feed = lock(&feed);
-    Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec(), choices: Vec::new() })
+    let absences = Absences::of(&feed, &job, args);
+    Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec(), choices: Vec::new(), absences })
 }
 
 fn next(feed: &Mutex<Feed>) -> Option<crate::model::Window> {

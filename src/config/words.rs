@@ -4,11 +4,10 @@ use serde_json::Value;
 
 use crate::model::AlertBudget;
 use crate::model::problem::printable;
+pub use crate::model::problem::suggestion;
 
 /// Characters of a wrong value that a message shows.
 const SHOWN_CHARS: usize = 60;
-/// Similarity (Jaro-Winkler) from which a known word is suggested: the customary bound for "did you mean".
-const ALIKE: f64 = 0.8;
 
 /// A value as messages show it: cut, on one line.
 pub fn shown(value: &Value) -> String {
@@ -23,13 +22,6 @@ pub fn shown(value: &Value) -> String {
 /// A key as messages show it.
 pub fn printable_key(key: &str) -> String {
     printable(key.as_bytes(), SHOWN_CHARS)
-}
-
-/// "did you mean ...?", if one of the words is alike.
-pub fn suggestion(wrong: &str, words: &[&str]) -> Option<String> {
-    let lower = wrong.to_lowercase();
-    let best = words.iter().map(|w| (strsim::jaro_winkler(&lower, w), *w)).max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
-    (best.0 >= ALIKE).then(|| format!("did you mean `{}`?", best.1))
 }
 
 /// Text; a number or a truth value counts as its text.
@@ -157,12 +149,5 @@ mod tests {
         assert_eq!(["0 per day", "20 a day", "many", "NaN per day"].map(|s| budget(&json!(s))), [None; 4]);
         assert_eq!(list(&json!("a, b,")), Some(vec!["a".into(), "b".into()]));
         assert_eq!((text(&json!(404)), text(&json!(404.0)), text(&json!([1]))), (Some("404".into()), Some("404".into()), None));
-    }
-
-    #[test]
-    fn a_near_word_is_suggested_and_a_far_one_is_not() {
-        assert_eq!(suggestion("bucket_spam", &["bucket_span", "frequency"]), Some("did you mean `bucket_span`?".into()));
-        assert_eq!(suggestion("zebra", &["bucket_span", "frequency"]), None);
-        assert_eq!(suggestion("x", &[]), None);
     }
 }

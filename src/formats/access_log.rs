@@ -11,6 +11,26 @@ use crate::model::{EventBatch, Fields, Part};
 
 /// What is said of a line of another shape.
 const UNPARSED: &str = "unparsed_line";
+/// Every name by which a part of a line can be read.
+const NAMES: [&str; 17] = [
+    "source.ip",
+    "source.address",
+    "client.ip",
+    "client.address",
+    "user.name",
+    "http.request.method",
+    "url.path",
+    "url.query",
+    "http.version",
+    "url.original",
+    "http.response.status_code",
+    "http.response.body.bytes",
+    "http.response.bytes",
+    "http.request.referrer",
+    "user_agent.original",
+    "url.domain",
+    "host.name",
+];
 
 /// The format.
 pub struct AccessLog;
@@ -22,6 +42,10 @@ impl LogFormat for AccessLog {
             description: "Access log of Apache or nginx: common or combined, with or without the virtual host.",
             example: r#"192.0.2.7 - alice [31/Jan/2026:12:00:00 +0000] "GET /search?q=1 HTTP/1.1" 200 512 "-" "Mozilla/5.0""#,
         }
+    }
+
+    fn names(&self, _lines: &[&[u8]]) -> Vec<String> {
+        NAMES.iter().map(|n| (*n).to_owned()).collect()
     }
 
     fn reader(&self, fields: &Fields, options: &FormatOptions) -> Box<dyn LineReader> {

@@ -21,6 +21,10 @@ impl LogFormat for Csv {
         }
     }
 
+    fn names(&self, lines: &[&[u8]]) -> Vec<String> {
+        lines.first().and_then(|line| Some(header_names(line, separator_of(line)?))).unwrap_or_default()
+    }
+
     fn reader(&self, fields: &Fields, options: &FormatOptions) -> Box<dyn LineReader> {
         let fields = fields.clone();
         Box::new(Reader { fields, options: options.clone(), header: None, clock: Clock::default(), scratch: Vec::new() })

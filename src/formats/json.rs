@@ -9,6 +9,9 @@ use super::paths::Paths;
 use super::{FormatOptions, LineReader, LogFormat, ReadLine};
 use crate::model::{EventBatch, Fields, Part};
 
+/// Names of fields that are kept to choose from.
+const MAX_NAMES: usize = 500;
+
 /// The format.
 pub struct Json;
 
@@ -21,8 +24,33 @@ impl LogFormat for Json {
         }
     }
 
+    fn names(&self, lines: &[&[u8]]) -> Vec<String> {
+        let mut out = Vec::new();
+        for line in lines {
+            let line = line.trim_ascii();
+            if let Ok(document) = serde_json::from_slice(line.strip_suffix(b",").unwrap_or(line)) {
+                add_names("", &document, &mut out);
+            }
+        }
+        out
+    }
+
     fn reader(&self, fields: &Fields, options: &FormatOptions) -> Box<dyn LineReader> {
         Box::new(Reader { paths: Paths::new(fields, options), clock: Clock::default(), scratch: Vec::new() })
+    }
+}
+
+/// Adds the dotted names of a document's fields that are not there yet, as the reader walks them: of an array the first element.
+fn add_names(name: &str, value: &serde_json::Value, out: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, below) in map {
+                add_names(&if name.is_empty() { key.clone() } else { format!("{name}.{key}") }, below, out);
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().take(1).for_each(|first| add_names(name, first, out)),
+        _ if name.is_empty() || out.len() >= MAX_NAMES || out.iter().any(|n| n == name) => {}
+        _ => out.push(name.to_owned()),
     }
 }
 
@@ -280,6 +308,12 @@ mod tests {
         ] {
             assert_eq!(read(line, &o), word, "{}", String::from_utf8_lossy(line));
         }
+    }
+
+    #[test]
+    fn the_names_of_fields_are_the_ones_that_a_map_takes() {
+        let lines: [&[u8]; 3] = [br#"{"a":{"b":1,"c":[{"d":"x"}]},"e.f":null},"#, b"no json", br#"{"a":{"b":2},"g":[]}"#];
+        assert_eq!(Json.names(&lines), ["a.b", "a.c.d", "e.f"]);
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub trait LogFormat: Send + Sync {
         read.iter().filter(|r| **r == ReadLine::Event).count() as f64 / read.len().max(1) as f64
     }
 
+    /// What these first lines of a file call their fields: what to choose from when one that was named is not there.
+    fn names(&self, lines: &[&[u8]]) -> Vec<String>;
+
     /// A reader that fills these fields.
     fn reader(&self, fields: &Fields, options: &FormatOptions) -> Box<dyn LineReader>;
 }

@@ -131,6 +131,15 @@ impl EventBatch {
         }
     }
 
+    /// True when an event has a value in this column.
+    pub fn has_any(&self, column: usize) -> bool {
+        match self.columns.get(column) {
+            Some(EventColumn::Number(v)) => v.iter().any(|x| !x.is_nan()),
+            Some(EventColumn::Keyword(k)) => k.spans.iter().any(|s| *s != ABSENT),
+            None => false,
+        }
+    }
+
     /// Sets a number of the event in the making.
     #[inline]
     pub fn set_number(&mut self, column: usize, value: f64) {
@@ -215,10 +224,13 @@ mod tests {
         b.set_keyword(k, b"/y");
         b.push(2);
         assert_eq!((b.len(), b.numbers(n)[0]), (2, 5.0));
+        assert!(b.has_any(n) && b.has_any(k) && !b.has_any(2));
         assert!(b.numbers(n)[1].is_nan());
         let paths = b.keywords(k).map(|c| (c.get(0).map(<[u8]>::to_vec), c.get(1).map(<[u8]>::to_vec)));
         assert_eq!(paths, Some((None, Some(b"/y".to_vec()))));
         b.clear();
         assert!(b.is_empty() && b.numbers(n).is_empty());
+        b.push(3);
+        assert!(!b.has_any(n) && !b.has_any(k));
     }
 }

@@ -83,6 +83,31 @@ pub fn printable(bytes: &[u8], max_chars: usize) -> String {
     out
 }
 
+/// Similarity (Jaro-Winkler) from which a known word is suggested: the customary bound for "did you mean".
+const ALIKE: f64 = 0.8;
+
+/// "did you mean ...?", if one of the words is alike.
+pub fn suggestion(wrong: &str, words: &[&str]) -> Option<String> {
+    let lower = wrong.to_lowercase();
+    let best = words.iter().map(|w| (strsim::jaro_winkler(&lower, w), *w)).max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
+    (best.0 >= ALIKE).then(|| format!("did you mean `{}`?", best.1))
+}
+
+/// Names that a list of choices shows.
+const CHOICES: usize = 20;
+
+/// What there is in place of a name that is not there: "there are: a, b; did you mean `b`?".
+pub fn instead_of(wrong: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return "there are none".to_owned();
+    }
+    let shown: Vec<String> = names.iter().take(CHOICES).map(|n| printable(n.as_bytes(), 60)).collect();
+    let more = if names.len() > CHOICES { format!(" and {} more", names.len() - CHOICES) } else { String::new() };
+    let like = suggestion(wrong, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let like = like.map_or_else(String::new, |s| format!("; {}", printable(s.as_bytes(), 90)));
+    format!("there are: {}{more}{like}", shown.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +128,16 @@ mod tests {
     fn hostile_bytes_become_printable() {
         assert_eq!(printable(b"a\x1b[31mb\0\xff", 20), "a\\u{1b}[31mb\\u{0}\u{fffd}");
         assert_eq!(printable(b"abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
+        assert_eq!(suggestion("bucket_spam", &["bucket_span", "frequency"]), Some("did you mean `bucket_span`?".into()));
+        assert_eq!(suggestion("zebra", &["bucket_span", "frequency"]), None);
+        assert_eq!(suggestion("x", &[]), None);
+        let names: Vec<String> = (0..22).map(|i| format!("c{i}")).collect();
+        assert_eq!(instead_of("user", &["usr".into(), "when".into()]), "there are: usr, when; did you mean `usr`?");
+        assert!(instead_of("zebra", &names).ends_with("c18, c19 and 2 more"));
+        assert_eq!(instead_of("x", &[]), "there are none");
     }
 }

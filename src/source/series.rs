@@ -11,6 +11,7 @@ use super::{FetchStats, Fetched, Source, SourceError};
 use crate::features::extract::FeatureSet;
 use crate::features::gather::Gather;
 use crate::features::{Hit, RowTotals};
+use crate::model::problem::instead_of;
 use crate::model::time::parse_time;
 use crate::model::{Bucket, EventBatch, Job, Problems, Window};
 
@@ -87,8 +88,8 @@ impl Samples {
 }
 
 fn no_column(path: &Path, name: &str, names: &[String]) -> InputError {
-    let all = names.join(", ");
-    InputError::useless(path, format!("has no column `{name}` (columns: {all}); name the time with --time and the value with --value"))
+    let all = instead_of(name, names);
+    InputError::useless(path, format!("has no column `{name}` ({all}); name the time with --time and the value with --value"))
 }
 
 /// The usual distance between neighbours: the median of those that go forward, at the start of the file.
@@ -215,6 +216,7 @@ mod tests {
         assert!(samples("timestamp,value\n").unwrap_err().contains("no rows"));
         assert!(samples("a,b,c\n1,2,3\n").unwrap_err().contains("no column `timestamp`"));
         assert!(samples("timestamp,a,b\n1,2,3\n").unwrap_err().contains("no column `value`"));
+        assert!(samples("timestamp,vale,b\n1,2,3\n").unwrap_err().contains("(there are: timestamp, vale, b; did you mean `vale`?)"));
         assert!(samples("timestamp,value\nsoon,1\nlater,2\n").unwrap_err().contains("no time of column"));
         assert_eq!(samples("temp,time\n5,1\n").unwrap().samples[0].value, 5.0);
     }

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one file per topic.
 
+mod absent;
 mod backtest;
 mod bad_input;
 mod check;

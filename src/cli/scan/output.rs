@@ -61,12 +61,14 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
         );
     }
     outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
-    let is_useless = total.entities == 0 && outcome.lines > 0 && outcome.failures.is_empty();
+    let is_useless = (total.entities == 0 || outcome.absences.is_nothing_judged) && outcome.lines > 0 && outcome.failures.is_empty();
     if is_useless {
         eprintln!("elkhound: nothing was judged: {}", why_nothing(args, outcome));
+    } else {
+        outcome.absences.lines(&args.preset).iter().for_each(|line| eprintln!("elkhound: {line}"));
     }
     match outcome.failures.first() {
-        None if is_useless => Exit::BadInput,
+        None if is_useless || outcome.absences.is_wrong_map() => Exit::BadInput,
         None => Exit::Ok,
         Some(f) if f.is_missing => Exit::NoInput,
         Some(_) => Exit::BadInput,
@@ -77,7 +79,14 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
 fn why_nothing(args: &Args, outcome: &Outcome) -> String {
     let total = &outcome.total;
     let fields = outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ");
+    let filter = outcome.jobs.iter().filter_map(|j| j.filter.as_ref()).flat_map(|f| f.fields());
+    let unseen = |name: &str| outcome.absences.fields.iter().any(|f| f.field == name);
+    let chosen_by = filter.map(|(name, _)| name).find(|name| unseen(name));
     match (total.documents, &args.train_until) {
+        (0, _) if total.problems.is_empty() && chosen_by.is_some() => {
+            let field = chosen_by.unwrap_or_default();
+            format!("preset `{}` chooses its events by the field `{field}`, and no line has it; {}", args.preset, outcome.absences.way_out(field))
+        }
         (0, _) if total.problems.is_empty() => {
             format!(
                 "preset `{}` looks only at some events, and none of the lines is one of them; `elkhound parts presets` lists the others",
@@ -86,9 +95,11 @@ fn why_nothing(args: &Args, outcome: &Outcome) -> String {
         }
         (0, _) => "no line could be read as an event; --format NAME says what the file is, `elkhound parts formats` lists what is known".into(),
         (_, Some(until)) if total.skipped_documents == 0 => format!("all of it lies before --train-until {until}"),
+        _ if total.entities > 0 || outcome.absences.is_wrong_map() => outcome.absences.lines(&args.preset).join("\nelkhound: "),
         _ => format!(
-            "no line has the field {fields} that preset `{}` counts by; --map {fields}=NAME says what it is called in the file, --entity FIELD counts by another one (one metric in a CSV: --preset series)",
-            args.preset
+            "no line has the field {fields} that preset `{}` counts by; {}; --entity FIELD counts by another one (one metric in a CSV: --preset series)",
+            args.preset,
+            outcome.absences.way_out(&fields)
         ),
     }
 }
@@ -149,6 +160,7 @@ fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
         "problems": t.problems,
         "failures": outcome.failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>(),
         "choices": outcome.choices,
+        "absent_fields": outcome.absences.fields,
         "anomaly_count": t.anomalies,
         "anomalies": ranked.into_iter().map(to_document).collect::<Vec<_>>(),
     });

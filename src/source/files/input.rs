@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use super::lines::{Lines, MAX_LINE_BYTES, Next};
 use super::open::{InputError, Packing, STDIN, open, words};
 use crate::formats::{self, FormatOptions, LineReader, LogFormat, ReadLine};
-use crate::model::problem::printable;
+use crate::model::problem::{instead_of, printable};
 use crate::model::{EventBatch, Fields, Problems};
 
 /// Events after which a batch is handed on: its columns still fit the second-level cache.
@@ -34,6 +34,8 @@ pub struct ReadOptions {
 pub struct Input {
     path: PathBuf,
     format: &'static dyn LogFormat,
+    /// What its first lines call their fields.
+    pub names: Vec<String>,
     lines: Option<Lines>,
     reader: Option<Box<dyn LineReader>>,
     packing: Packing,
@@ -58,12 +60,12 @@ impl Input {
     pub fn new(path: &Path, options: &ReadOptions, bytes: &Arc<AtomicU64>) -> Result<Self, InputError> {
         let opened = open(path, bytes)?;
         let mut lines = Lines::new(opened.bytes);
-        let (format, time_ms) = look(path, lines.peek(SNIFF_LINES), options)?;
+        let (format, names, time_ms) = look(path, lines.peek(SNIFF_LINES), options)?;
         lines.skip_bom();
         let packing = opened.packing;
         let (lines, reader) = (Some(lines), None);
         let path = path.to_owned();
-        Ok(Self { path, format, lines, reader, packing, is_done: false, line_number: 0, events: 0, first_problem: None, time_ms })
+        Ok(Self { path, format, names, lines, reader, packing, is_done: false, line_number: 0, events: 0, first_problem: None, time_ms })
     }
 
     /// Closes the file for now, so that a thousand files are not open at once; standard input stays open.
@@ -202,8 +204,9 @@ impl Input {
     }
 }
 
-/// The format of a file by its first bytes, and the time of its first event (`i64::MIN` when that is not among them).
-fn look(path: &Path, head: &[u8], options: &ReadOptions) -> Result<(&'static dyn LogFormat, i64), InputError> {
+/// The format of a file by its first bytes, the names of its fields, and the time of its first event (`i64::MIN` when that is
+/// not among them).
+fn look(path: &Path, head: &[u8], options: &ReadOptions) -> Result<(&'static dyn LogFormat, Vec<String>, i64), InputError> {
     if head.is_empty() {
         return Err(InputError::useless(path, "is empty"));
     }
@@ -214,19 +217,33 @@ fn look(path: &Path, head: &[u8], options: &ReadOptions) -> Result<(&'static dyn
     }
     let format = match &options.format {
         Some(name) => formats::by_name(name).map_err(|what| InputError::useless(path, what))?,
-        None => formats::detect(&lines, &options.format_options).ok_or_else(|| InputError::useless(path, unknown(head, &lines)))?,
+        None => formats::detect(&lines, &options.format_options).ok_or_else(|| InputError::useless(path, unknown(head, &lines, options)))?,
     };
+    let names = format.names(&lines);
     let fields = Fields::default();
     let mut batch = EventBatch::new(&fields);
     let mut reader = format.reader(&fields, &options.format_options);
     let first = lines.iter().find_map(|l| matches!(reader.read(l, &mut batch), ReadLine::Event).then(|| batch.time_ms.first().copied()).flatten());
-    Ok((format, first.unwrap_or(i64::MIN)))
+    match no_time(&names, options).filter(|_| first.is_none()) {
+        Some(what) => Err(InputError::useless(path, what)),
+        None => Ok((format, names, first.unwrap_or(i64::MIN))),
+    }
 }
 
-fn unknown(head: &[u8], lines: &[&[u8]]) -> String {
+/// What to say when the field that is to hold the time is not among the names of a file.
+fn no_time(names: &[String], options: &ReadOptions) -> Option<String> {
+    let time = options.format_options.time_field.as_ref().filter(|t| names.len() > 1 && !names.iter().any(|n| n.eq_ignore_ascii_case(t)))?;
+    Some(format!("no field or column is called `{time}`, which is to hold the time (--time); {}", instead_of(time, names)))
+}
+
+fn unknown(head: &[u8], lines: &[&[u8]], options: &ReadOptions) -> String {
     let odd = head.iter().filter(|b| b.is_ascii_control() && !b.is_ascii_whitespace() && **b != 0x1b).count();
     if odd as f64 > BINARY_SHARE * head.len() as f64 {
         return "is a binary file, not a log".into();
+    }
+    let with_names: [&dyn LogFormat; 2] = [&formats::json::Json, &formats::csv::Csv];
+    if let Some(what) = with_names.iter().find_map(|f| no_time(&f.names(lines), options)) {
+        return what;
     }
     let first = lines.first().map(|l| printable(l, EXAMPLE_CHARS)).unwrap_or_default();
     let all = formats::names().join(", ");

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{FetchStats, Fetched, Source, SourceError};
 use crate::features::extract::{Extractor, FeatureSet};
-use crate::model::{Bucket, EventBatch, Fields, Job, Problems, Window};
+use crate::model::{Bucket, EventBatch, FieldKind, Fields, Job, Problems, Window};
 use input::{Input, ReadOptions};
 use open::{InputError, list};
 use sample::Samples;
@@ -41,6 +41,8 @@ pub struct Feed {
     latest_ms: i64,
     is_done: bool,
     failures: Vec<InputError>,
+    /// For each column of `fields` whether an event had it.
+    seen: Vec<bool>,
 }
 
 /// What a job takes from the feed.
@@ -86,8 +88,9 @@ impl Feed {
         }
         let jobs = jobs.iter().zip(sets).map(|(j, s)| JobFeed::new(j.clone(), s, &fields)).collect();
         let batch = EventBatch::new(&fields);
-        let samples = Samples::default();
-        Ok(Self { inputs, fields, options, batch, places: Vec::new(), jobs, samples, bytes, lines: 0, latest_ms: i64::MIN, is_done: false, failures })
+        let (samples, seen) = (Samples::default(), vec![false; fields.len()]);
+        let (places, lines, latest_ms, is_done) = (Vec::new(), 0, i64::MIN, false);
+        Ok(Self { inputs, fields, options, batch, places, jobs, samples, bytes, lines, latest_ms, is_done, failures, seen })
     }
 
     /// Reads one batch; false when everything was read and closed.
@@ -116,6 +119,9 @@ impl Feed {
         self.lines += read.lines;
         self.latest_ms = self.batch.time_ms.iter().copied().fold(self.latest_ms, i64::max);
         self.failures.extend(read.failure);
+        for (column, seen) in self.seen.iter_mut().enumerate().filter(|(_, seen)| !**seen) {
+            *seen = self.batch.has_any(column);
+        }
         input.time_ms = middle(&self.batch.time_ms).map_or(input.time_ms, |t| t.max(input.time_ms));
         sample::number(index, &mut self.places);
         for job in &mut self.jobs {
@@ -164,6 +170,27 @@ impl Feed {
     /// Format and path of every file.
     pub fn formats(&self) -> Vec<(&'static str, &std::path::Path)> {
         self.inputs.iter().map(|f| (f.format(), f.path())).collect()
+    }
+
+    /// The fields that a reader fills, under the names of the jobs.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// What the first lines of the files call their fields.
+    pub fn names(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for name in self.inputs.iter().flat_map(|f| &f.names) {
+            if !out.contains(name) {
+                out.push(name.clone());
+            }
+        }
+        out
+    }
+
+    /// Fields that no event has had so far, and as what they are read.
+    pub fn unseen(&self) -> Vec<(String, FieldKind)> {
+        self.fields.iter().zip(&self.seen).filter(|(_, seen)| !**seen).map(|((name, kind), _)| (name.to_owned(), kind)).collect()
     }
 
     fn fetch(&mut self, job: usize, window: Window) -> Fetched {

@@ -1,0 +1,102 @@
+//! Columns and fields that are named and not there: said at once where a header decides, at the end where lines do.
+
+use crate::scan::{Files, scan};
+
+/// Alerts of three hosts in JSON lines, the rule under a name of choice, and a user in one line only.
+fn alerts(rule: &str) -> String {
+    lines("host", "name", rule)
+}
+
+fn lines(entity: &str, part: &str, rule: &str) -> String {
+    let line = |i: u32| {
+        let user = if i == 150 { r#","user":{"name":"eve"}"# } else { "" };
+        format!(
+            "{{\"@timestamp\":\"2026-01-01T{:02}:{:02}:00Z\",\"{entity}\":{{\"{part}\":\"h{}\"}},{rule}:\"{}\"{user}}}\n",
+            i / 60,
+            i % 60,
+            i % 3,
+            i % 5
+        )
+    };
+    (0..200).map(line).collect()
+}
+
+#[test]
+fn a_column_that_is_not_in_the_header_is_refused_with_what_there_is() {
+    let files = Files::new();
+    let rows: String = (0..50).map(|i| format!("2026-01-01T00:{i:02}:00Z,c{},{}\n", i % 3, i)).collect();
+    files.write("x.csv", format!("when,client,bytes\n{rows}"));
+    files.write("x.log", "192.0.2.1 - - [09/Nov/2025:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n");
+    files.write("s.csv", "timestamp,load,other\n2026-01-01,1,2\n");
+    for (args, code, words) in [
+        (
+            &["x.csv", "--time", "when", "--map", "source.ip=cleint"][..],
+            78,
+            "no column `cleint`; there are: when, client, bytes; did you mean `client`?",
+        ),
+        (&["x.csv", "--time", "when", "--map", "sorce.ip=client"], 78, "preset `web_access` reads no field `sorce.ip`; there are: source.ip, "),
+        (&["x.csv", "--time", "when", "--map", "@timestamp=when"], 78, "is named by --time when"),
+        (
+            &["x.csv", "--time", "wen"],
+            65,
+            "is called `wen`, which is to hold the time (--time); there are: when, client, bytes; did you mean `when`?",
+        ),
+        (&["x.csv", "--format", "csv", "--time", "wen"], 65, "did you mean `when`?"),
+        (
+            &["x.csv", "--time", "when", "--entity", "clients"],
+            65,
+            "--map clients=NAME says what it is called in the file (there are: when, client, bytes; did you mean `client`?)",
+        ),
+        (&["x.log", "--map", "source.ip=clientip"], 78, "no column `clientip`; there are: source.ip, source.address, "),
+        (&["x.log", "--time", "when"], 78, "an access log has its time at a place of its own"),
+        (&["s.csv", "--preset", "series", "--value", "laod"], 65, "no column `laod` (there are: timestamp, load, other; did you mean `load`?)"),
+        (&["x.csv", "--time", "when", "--value", "bytes"], 78, "--value has no meaning for preset `web_access`"),
+        (&["s.csv", "--preset", "series", "--value", "load", "--map", "value=load"], 78, "--map has no meaning for preset `series`"),
+    ] {
+        let (got, _, err) = scan(files.0.path(), args, b"");
+        assert_eq!((got, err.contains(words)), (code, true), "{args:?}: {got} {err}");
+    }
+    let (code, _, err) = scan(files.0.path(), &["x.csv", "--time", "when", "--map", "source.ip=client"], b"");
+    assert!(code == 0 && !err.contains("source.ip"), "{code} {err}");
+}
+
+#[test]
+fn a_field_that_no_line_has_is_named_and_one_that_a_single_line_has_is_not() {
+    let files = Files::new();
+    files.write("a.ndjson", alerts("\"rule_id\""));
+    let with = |args: &[&str]| scan(files.0.path(), &[&["a.ndjson", "--preset", "siem_alerts"], args].concat(), b"");
+    let (code, _, err) = with(&[]);
+    assert!(
+        code == 65
+            && err.contains("nothing was judged: no line has the field `rule.id`, which preset `siem_alerts` reads (distinct_rules, rules)")
+            && err.contains(
+                "--map rule.id=NAME says what it is called in the file (there are: @timestamp, host.name, rule_id; did you mean `rule_id`?)"
+            )
+            && err.lines().count() == 1,
+        "{code} {err}"
+    );
+    let (code, _, err) = with(&["--map", "rule.id=rule_id"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let (code, out, err) = with(&["--map", "rule.id=rul_id", "--json"]);
+    assert!(code == 65 && err.contains("--map rule.id=rul_id: no line has the field `rul_id`; there are:") && err.contains("`rule_id`?"), "{err}");
+    let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let expected = serde_json::json!([{ "field": "rule.id", "name": "rul_id", "features": ["distinct_rules", "rules"], "is_text": false }]);
+    assert_eq!(summary["absent_fields"], expected);
+    let (code, _, err) = with(&["--map", "host.name=user.name", "--map", "rule.id=rule_id"]);
+    assert!(code == 0 && err.contains("199 lines name no entity (host.name)") && !err.contains("--map"), "{code} {err}");
+}
+
+#[test]
+fn features_without_their_field_are_one_line_and_the_rest_is_judged() {
+    let files = Files::new();
+    files.write("a.ndjson", lines("source", "ip", "\"http.response.status_code\""));
+    let (code, out, err) = scan(files.0.path(), &["a.ndjson"], b"");
+    assert!(code == 0 && out.contains("rows judged") && err.lines().count() == 1, "{code} {out} {err}");
+    assert!(err.contains("no line has the field `http.response.body.bytes` or the field `url.path` or the field `http.request.method`"), "{err}");
+    assert!(err.contains("(avg_response_size, bytes_out, unique_paths, paths, methods); --map http.response.body.bytes=NAME says"), "{err}");
+    let (code, _, err) = scan(files.0.path(), &["a.ndjson", "--preset", "ssh_auth"], b"");
+    assert!(
+        code == 65 && err.contains("preset `ssh_auth` chooses its events by the field `event.category`, and no line has it; --map"),
+        "{code} {err}"
+    );
+}
