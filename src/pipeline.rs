@@ -147,7 +147,7 @@ impl Pipeline {
                 tap.judged(&bucket, &scores, &anomalies);
             }
             receipt.add(self.deliver(&anomalies).await?);
-            run.entities += bucket.rows() as u64;
+            run.rows += bucket.rows() as u64;
             run.anomalies += anomalies.len() as u64;
             self.models.learn(&bucket, &claimed, &scores, &anomalies);
         }

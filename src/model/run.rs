@@ -23,8 +23,8 @@ pub struct RunDocument {
     pub documents: u64,
     /// Documents that are in no row.
     pub skipped_documents: u64,
-    /// Entity rows that were scored.
-    pub entities: u64,
+    /// Rows that were scored: one for each entity and bucket.
+    pub rows: u64,
     /// Entities dropped or evicted because of the memory bound.
     pub dropped_entities: u64,
     /// Anomalies reported.

@@ -215,7 +215,7 @@ fn timeline(report: &Report<'_>) -> Vec<Value> {
         let mut windows: std::collections::BTreeMap<i64, (u64, u64)> = std::collections::BTreeMap::new();
         for r in report.runs {
             let most = windows.entry(r.start_ms).or_default();
-            *most = (*most).max((r.documents, r.entities));
+            *most = (*most).max((r.documents, r.rows));
         }
         return windows.into_iter().take(MAX_WINDOWS).map(|(t, (documents, entities))| json!([t, documents, entities])).collect();
     }
@@ -239,7 +239,7 @@ fn series(series: &[Series], strings: &mut Strings) -> Vec<Value> {
     out
 }
 
-/// `[job, start_ms, end_ms, verdict, strategy, documents, skipped, entities, dropped, anomalies, late, retries,
+/// `[job, start_ms, end_ms, verdict, strategy, documents, skipped, rows, dropped, anomalies, late, retries,
 /// searches, cpu_ms, buckets]`, newest first.
 fn runs(runs: &[RunDocument]) -> Value {
     let mut all: Vec<&RunDocument> = runs.iter().collect();
@@ -265,7 +265,7 @@ fn add(sum: &mut RunDocument, r: &RunDocument) {
     sum.end_ms = sum.end_ms.max(r.end_ms);
     sum.documents += r.documents;
     sum.skipped_documents += r.skipped_documents;
-    sum.entities += r.entities;
+    sum.rows += r.rows;
     sum.dropped_entities += r.dropped_entities;
     sum.anomalies += r.anomalies;
     sum.late_documents += r.late_documents;
@@ -284,7 +284,7 @@ fn run(r: &RunDocument) -> Value {
         clean(&r.strategy, 200),
         r.documents,
         r.skipped_documents,
-        r.entities,
+        r.rows,
         r.dropped_entities,
         r.anomalies,
         r.late_documents,

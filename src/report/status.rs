@@ -15,7 +15,7 @@ pub fn render(stats: &Stats) -> String {
             context! {
                 job => clean(&j.job, 100), state => j.state.as_str(), is_held => j.state == "held", why => clean(&[std::slice::from_ref(&j.why), j.warnings.as_slice()].concat().join(" "), 400),
                 lag => j.lag_ms.map(duration).unwrap_or_default(), done => grouped(j.windows_done), held => grouped(j.windows_held),
-                documents => grouped(j.documents), entities => grouped(j.entities), anomalies => grouped(j.anomalies), late => grouped(j.late_documents),
+                documents => grouped(j.documents), rows => grouped(j.rows), anomalies => grouped(j.anomalies), late => grouped(j.late_documents),
                 retries => grouped(j.retries), skipped => grouped(j.skipped_documents), until => j.done_until_ms.map(page::minute).unwrap_or_default(),
                 searches => grouped(j.searches), cpu => duration(i64::try_from(j.cpu_ms).unwrap_or(i64::MAX)), strategy => clean(&j.strategy, 200),
             }
@@ -27,7 +27,7 @@ pub fn render(stats: &Stats) -> String {
         .map(|r| {
             context! {
                 job => clean(&r.job, 100), start => page::minute(r.start_ms), end => page::minute(r.end_ms), verdict => clean(&r.verdict, 300),
-                documents => grouped(r.documents), entities => grouped(r.entities), anomalies => grouped(r.anomalies), late => grouped(r.late_documents),
+                documents => grouped(r.documents), rows => grouped(r.rows), anomalies => grouped(r.anomalies), late => grouped(r.late_documents),
                 retries => grouped(r.retries), took => duration(i64::try_from(r.duration_ms).unwrap_or(i64::MAX)),
             }
         })

@@ -80,7 +80,7 @@ impl Event for WindowDone<'_> {
         job.documents += run.documents;
         job.skipped_documents += run.skipped_documents;
         job.late_documents += run.late_documents;
-        job.entities += run.entities;
+        job.rows += run.rows;
         job.anomalies += run.anomalies;
         job.searches += run.searches;
         job.retries += run.retries;
@@ -96,7 +96,7 @@ impl Event for WindowDone<'_> {
             elkhound.window.start = iso(r.start_ms),
             elkhound.window.end = iso(r.end_ms),
             elkhound.documents = r.documents,
-            elkhound.entities = r.entities,
+            elkhound.rows = r.rows,
             elkhound.anomalies = r.anomalies,
             elkhound.searches = r.searches,
             elkhound.retries = r.retries,

@@ -41,8 +41,8 @@ pub struct JobStats {
     pub skipped_documents: u64,
     /// Documents that came too late.
     pub late_documents: u64,
-    /// Rows of entities scored.
-    pub entities: u64,
+    /// Rows scored: one for each entity and bucket.
+    pub rows: u64,
     /// Anomalies reported.
     pub anomalies: u64,
     /// Searches sent.

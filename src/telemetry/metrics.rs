@@ -49,7 +49,7 @@ const PER_RUN: &[(&str, &str, Figure)] = &[
     ("documents_read", "Documents or lines read or counted", |r| r.documents),
     ("documents_skipped", "Documents that are in no row", |r| r.skipped_documents),
     ("documents_late", "Documents that came too late for their bucket", |r| r.late_documents),
-    ("entities_scored", "Rows of entities that were scored", |r| r.entities),
+    ("rows_scored", "Rows (one for each entity and bucket) that were scored", |r| r.rows),
     ("entities_dropped", "Entities dropped or evicted because of the memory bound", |r| r.dropped_entities),
     ("anomalies", "Anomalies reported", |r| r.anomalies),
     ("searches", "Searches sent to the cluster", |r| r.searches),

@@ -146,7 +146,7 @@ fn runs() -> Vec<RunDocument> {
             strategy: "file".into(),
             buckets: 12,
             documents: 25_000,
-            entities: 10_800,
+            rows: 10_800,
             anomalies: 4,
             cpu_ms: 40,
             duration_ms: 55,

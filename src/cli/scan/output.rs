@@ -19,7 +19,7 @@ pub fn add(total: &mut RunDocument, run: &RunDocument) {
     total.buckets += run.buckets;
     total.documents += run.documents;
     total.skipped_documents += run.skipped_documents;
-    total.entities += run.entities;
+    total.rows += run.rows;
     total.dropped_entities += run.dropped_entities;
     total.anomalies += run.anomalies;
     total.late_documents += run.late_documents;
@@ -61,7 +61,7 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
         );
     }
     outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
-    let is_useless = (total.entities == 0 || outcome.absences.is_nothing_judged) && outcome.lines > 0 && outcome.failures.is_empty();
+    let is_useless = (total.rows == 0 || outcome.absences.is_nothing_judged) && outcome.lines > 0 && outcome.failures.is_empty();
     if is_useless {
         eprintln!("elkhound: nothing was judged: {}", why_nothing(args, outcome));
     } else {
@@ -95,7 +95,7 @@ fn why_nothing(args: &Args, outcome: &Outcome) -> String {
         }
         (0, _) => "no line could be read as an event; --format NAME says what the file is, `elkhound parts formats` lists what is known".into(),
         (_, Some(until)) if total.skipped_documents == 0 => format!("all of it lies before --train-until {until}"),
-        _ if total.entities > 0 || outcome.absences.is_wrong_map() => outcome.absences.lines(&args.preset).join("\nelkhound: "),
+        _ if total.rows > 0 || outcome.absences.is_wrong_map() => outcome.absences.lines(&args.preset).join("\nelkhound: "),
         _ => format!(
             "no line has the field {fields} that preset `{}` counts by; {}; --entity FIELD counts by another one (one metric in a CSV: --preset series)",
             args.preset,
@@ -131,7 +131,7 @@ pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
 
 fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
     let t = &outcome.total;
-    say!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.entities, t.anomalies);
+    say!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.rows, t.anomalies);
     if delivered.anomalies.is_empty() {
         say!("Nothing was unusual enough to report.");
         return;
@@ -153,7 +153,7 @@ fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
         "lines": outcome.lines,
         "documents": t.documents,
         "buckets": t.buckets,
-        "rows": t.entities,
+        "rows": t.rows,
         "late_documents": t.late_documents,
         "skipped_documents": t.skipped_documents,
         "dropped_entities": t.dropped_entities,

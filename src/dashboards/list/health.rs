@@ -122,7 +122,7 @@ pub const HEALTH: Dashboard = Dashboard {
                 &[
                     column(Measure::Count, "Windows"),
                     column(Measure::Sum("elkhound.run.documents"), "Documents"),
-                    column(Measure::Sum("elkhound.run.entities"), "Rows judged"),
+                    column(Measure::Sum("elkhound.run.rows"), "Rows judged"),
                     column(Measure::Sum("elkhound.run.dropped_entities"), "Dropped"),
                     column(Measure::Sum("elkhound.run.anomalies"), "Anomalies"),
                 ],
@@ -153,7 +153,7 @@ pub const HEALTH: Dashboard = Dashboard {
                 "elkhound.run.verdict",
                 "elkhound.run.strategy",
                 "elkhound.run.documents",
-                "elkhound.run.entities",
+                "elkhound.run.rows",
                 "elkhound.run.anomalies",
                 "elkhound.run.duration_ms",
             ]),
