@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::cluster::client::Cluster;
-use crate::cluster::connect::{ClusterOptions, Credentials, Tls};
+use crate::cluster::connect::{ClusterOptions, Credentials, Tls, plainly_said};
 use crate::cluster::error::ClusterError;
 use crate::cluster::flavor::{Flavor, Product};
 use crate::cluster::limit::Limits;
@@ -70,9 +70,12 @@ pub fn cluster_options(config: &ClusterConfig) -> ClusterOptions {
 
 /// Connects and asks the cluster what it is.
 pub async fn connect(config: &ClusterConfig) -> Result<Connection, ClusterError> {
-    let cluster = Cluster::connect(&cluster_options(config), Arc::new(RealTimer::default())).await?;
-    let flavor = Flavor::probe(&cluster).await?;
-    Ok(Connection { cluster, flavor })
+    let options = cluster_options(config);
+    let cluster = Cluster::connect(&options, Arc::new(RealTimer::default())).await?;
+    match Flavor::probe(&cluster).await {
+        Ok(flavor) => Ok(Connection { cluster, flavor }),
+        Err(e) => Err(plainly_said(e, &options).await),
+    }
 }
 
 /// Which Discover stands beside a cluster.

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::connect::{self, ClusterOptions};
-use super::error::{Answer, ClusterError, ErrorKind};
+use super::error::{Answer, ClusterError, ErrorKind, NO_TLS};
 use super::limit::Budget;
 use super::timer::Timer;
 
@@ -352,6 +352,9 @@ fn network_error(error: &(dyn std::error::Error + 'static), timed_out: bool, pla
             text = format!("{text}: {cause_text}");
         }
         source = cause.source();
+    }
+    if text.contains(NO_TLS) {
+        return ClusterError::plain_port(place);
     }
     let kind = if timed_out {
         ErrorKind::TimedOut

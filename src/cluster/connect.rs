@@ -100,6 +100,9 @@ impl Default for ClusterOptions {
     }
 }
 
+/// Longest look at whether a port speaks TLS.
+const LOOK: Duration = Duration::from_secs(5);
+
 fn misconfigured(place: &str, detail: impl AsRef<str>) -> ClusterError {
     ClusterError::new(ErrorKind::Misconfigured, place, detail)
 }
@@ -129,6 +132,20 @@ pub(super) async fn transports(options: &ClusterOptions) -> Result<Vec<(String, 
         out.push((name, transport));
     }
     Ok(out)
+}
+
+/// A plain HTTP request to a port that speaks TLS ends in as many ways as there are servers: looks whether it does, and says so.
+pub async fn plainly_said(error: ClusterError, options: &ClusterOptions) -> ClusterError {
+    if !matches!(error.kind, ErrorKind::Unreachable | ErrorKind::CutBody | ErrorKind::NotJson | ErrorKind::Busy) {
+        return error;
+    }
+    for host in &options.hosts {
+        let Some(url) = Url::parse(host).ok().filter(|u| u.scheme() == "http") else { continue };
+        if pin::speaks_tls(&url, options.request_timeout.min(LOOK)).await {
+            return ClusterError::tls_port(host);
+        }
+    }
+    error
 }
 
 /// Checks one address.

@@ -61,6 +61,9 @@ pub enum ErrorKind {
     Misconfigured,
 }
 
+/// What rustls says when the first bytes of an answer are no TLS.
+pub(super) const NO_TLS: &str = "InvalidContentType";
+
 /// A failed request: what happened, where, and what mends it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}{detail} ({place}). {}", self.kind.says(), if self.detail.is_empty() { "no details" } else { "" }, self.kind.mend())]
@@ -152,6 +155,17 @@ impl ClusterError {
     /// An error of a kind at a place.
     pub fn new(kind: ErrorKind, place: impl Into<String>, detail: impl AsRef<str>) -> Self {
         Self { kind, place: place.into(), detail: printable(detail.as_ref()), retry_after: None }
+    }
+
+    /// What is wrong when TLS meets a port that does not speak it.
+    pub(super) fn plain_port(place: &str) -> Self {
+        let detail = "cluster.hosts says https:// and the port speaks plain HTTP: write http:// and set cluster.allow_http: true, or name the port that speaks TLS";
+        Self::new(ErrorKind::Misconfigured, place, detail)
+    }
+
+    /// What is wrong when plain HTTP meets a port that speaks TLS.
+    pub(super) fn tls_port(place: &str) -> Self {
+        Self::new(ErrorKind::Misconfigured, place, "cluster.hosts says http:// and the port speaks TLS: write https://")
     }
 
     /// What the caller should do.

@@ -124,6 +124,7 @@ fn is_telling(error: &ClusterError) -> bool {
             | ErrorKind::Unauthorized
             | ErrorKind::CutBody
             | ErrorKind::UntrustedCertificate
+            | ErrorKind::Misconfigured
     )
 }
 

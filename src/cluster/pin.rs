@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::error::{ClusterError, ErrorKind};
+use super::error::{ClusterError, ErrorKind, NO_TLS};
 
 /// Finds, in the chain that `url` presents, the certificate whose SHA-256 is `fingerprint`; returns it as DER.
 pub(super) async fn find(url: &Url, fingerprint: &str, timeout: Duration) -> Result<Vec<u8>, ClusterError> {
@@ -30,6 +30,11 @@ pub(super) async fn find(url: &Url, fingerprint: &str, timeout: Duration) -> Res
         .into_iter()
         .find(|der| Sha256::digest(der).as_slice() == wanted)
         .ok_or_else(|| ClusterError::new(ErrorKind::UntrustedCertificate, place, "no certificate of the chain has the fingerprint that was given"))
+}
+
+/// True when the port of an address speaks TLS, whoever it is.
+pub(super) async fn speaks_tls(url: &Url, timeout: Duration) -> bool {
+    tokio::time::timeout(timeout, presented(url, "TLS")).await.is_ok_and(|certificates| certificates.is_ok())
 }
 
 /// Reads 64 hexadecimal digits, with or without colons and in either case.
@@ -47,7 +52,10 @@ fn parse(fingerprint: &str) -> Option<[u8; 32]> {
 
 /// The certificates that a host presents, its own first.
 async fn presented(url: &Url, place: &str) -> Result<Vec<Vec<u8>>, ClusterError> {
-    let unreachable = |e: std::io::Error| ClusterError::new(ErrorKind::Unreachable, place, e.to_string());
+    let unreachable = |e: std::io::Error| match e.to_string() {
+        text if text.contains(NO_TLS) => ClusterError::plain_port(place),
+        text => ClusterError::new(ErrorKind::Unreachable, place, text),
+    };
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(host.clone()).map_err(|e| ClusterError::new(ErrorKind::Misconfigured, place, e.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use elkhound::cluster::connect::plainly_said;
 use elkhound::cluster::{Call, Cluster, ClusterError, ClusterOptions, ErrorKind, SimulatedTimer, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -48,6 +49,42 @@ async fn ask(url: &str, tls: Tls) -> Result<(), ClusterError> {
     let options = ClusterOptions { tls, allow_http: false, ..script::options(url) };
     let cluster = Cluster::connect(&options, Arc::new(SimulatedTimer::default())).await?;
     cluster.send(Call::get("/")).await.map(|_| ())
+}
+
+/// A plain HTTP server.
+async fn plain() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.read(&mut [0; 4096]).await;
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = socket.shutdown().await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn https_on_a_plain_port_and_http_on_a_port_with_tls_are_told_as_that() {
+    let https = plain().await.replace("http://", "https://");
+    for tls in [Tls::default(), Tls { fingerprint: Some("00".repeat(32)), ..Tls::default() }] {
+        let error = ask(&https, tls).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Misconfigured, "{error}");
+        assert!(error.to_string().contains("the port speaks plain HTTP: write http:// and set cluster.allow_http: true"), "{error}");
+    }
+
+    let (https, ..) = server().await;
+    let options = script::options(&https.replace("https://", "http://"));
+    let cluster = Cluster::connect(&options, Arc::new(SimulatedTimer::default())).await.unwrap();
+    let error = cluster.send(Call::get("/")).await.unwrap_err();
+    let said = plainly_said(error, &options).await;
+    assert_eq!(said.kind, ErrorKind::Misconfigured, "{said}");
+    assert!(said.to_string().contains("the port speaks TLS: write https://"), "{said}");
+
+    let options = script::options("http://127.0.0.1:9");
+    let gone = ClusterError::new(ErrorKind::Unreachable, "x", "refused");
+    assert_eq!(plainly_said(gone.clone(), &options).await, gone, "a port where nobody listens stays what it is");
 }
 
 #[tokio::test]
