@@ -151,8 +151,11 @@ pub async fn keep_house(connection: Connection, indices: IndicesConfig, clock: A
 struct Told(Telemetry);
 
 impl Listener for Told {
+    fn job_planned(&self, job: &str) {
+        self.0.job_ready(job);
+    }
+
     fn window_done(&self, run: &RunDocument) {
-        self.0.job_ready(&run.job);
         self.0.window_done(run);
     }
 

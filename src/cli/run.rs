@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use super::connect::ConfigFile;
 use super::exit::Exit;
 use crate::app::{self, Connection, Purpose};
-use crate::cluster::ErrorKind;
-use crate::config::{self, Config, Environment};
+use crate::cluster::{ClusterError, ErrorKind};
+use crate::config::{self, ClusterConfig, Config, Environment};
 use crate::model::Job;
+use crate::model::problem::counted;
 use crate::model::time::parse_time;
 use crate::pipeline::CycleError;
 use crate::report::status;
@@ -74,7 +75,7 @@ fn try_run(args: &Args, is_json: bool) -> Result<Exit, Failure> {
         say!("{}", json!({ "windows": summary.windows, "anomalies": summary.anomalies, "dry_run": args.dry_run }));
     } else if mode != Mode::Forever {
         let dry = if args.dry_run { " (dry run: nothing was written)" } else { "" };
-        say!("{} windows done, {} anomalies{dry}", summary.windows, summary.anomalies);
+        say!("{} done, {}{dry}", counted(summary.windows, "window", "windows"), counted(summary.anomalies, "anomaly", "anomalies"));
         if mode == Mode::Once && summary.learned > 0 {
             say!(
                 "{} of them were only learned from: a first run learns its look-back before it reports; --from and --to report the past",
@@ -128,15 +129,14 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
     if mode == Mode::Forever {
         serve_health(config, &telemetry, stop.clone()).await?;
     }
-    let Some(connection) = connected(config, mode, &telemetry, clock.as_ref(), stop.clone()).await? else { return Ok(Summary::default()) };
     let purpose = match mode {
         _ if args.dry_run => Purpose::DryRun,
         Mode::Range { .. } => Purpose::Backfill,
         _ => Purpose::Work,
     };
-    if purpose != Purpose::DryRun {
-        refuse_without_setup(&connection, config).await?;
-    }
+    let may_write = purpose != Purpose::DryRun;
+    let connection = connected(config, (mode, may_write), &telemetry, clock.as_ref(), stop.clone()).await?;
+    let Some(connection) = connection else { return Ok(Summary::default()) };
     let names: Vec<&str> = jobs.iter().map(|j| j.id.as_str()).collect();
     tracing::info!("connected to {}; jobs: {}", connection.flavor.name(), names.join(", "));
     if mode == Mode::Forever && purpose == Purpose::Work {
@@ -160,20 +160,22 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
     failure.map_or(Ok(total), Err)
 }
 
-/// A worker that writes into indices without our mappings leaves behind what no later setup can mend.
-async fn refuse_without_setup(connection: &Connection, config: &Config) -> Result<(), Failure> {
-    let missing = install::missing_templates(&connection.cluster, &config.indices.prefix).await;
-    match missing.map_err(|e| Failure(super::connect::exit_of(&e), e.to_string()))?.as_slice() {
-        [] => Ok(()),
-        [first, ..] => Err(Failure(Exit::BadConfig, format!("{first} is missing: run `elkhound setup` first, it installs templates and mappings"))),
-    }
+/// Connects, and refuses to write where no setup was: a worker that writes into indices without our mappings leaves behind what
+/// no later setup can mend.
+async fn attempt(cluster: &ClusterConfig, prefix: &str, may_write: bool) -> Result<Result<Connection, Failure>, ClusterError> {
+    let connection = app::connect(cluster).await?;
+    let missing = if may_write { install::missing_templates(&connection.cluster, prefix).await? } else { Vec::new() };
+    Ok(match missing.first() {
+        None => Ok(connection),
+        Some(first) => Err(Failure(Exit::BadConfig, format!("{first} is missing: run `elkhound setup` first, it installs templates and mappings"))),
+    })
 }
 
-/// Connects; a worker that runs for ever waits for a cluster that is not there yet, any other gives up with the exit code
-/// that fits. `None`: a stop came first.
+/// Connects; a worker that runs for ever waits for a cluster that is not there yet or fails for a while, any other gives up with
+/// the exit code that fits. `None`: a stop came first.
 async fn connected(
     config: &Config,
-    mode: Mode,
+    (mode, may_write): (Mode, bool),
     telemetry: &Telemetry,
     clock: &dyn Clock,
     mut stop: watch::Receiver<bool>,
@@ -183,8 +185,8 @@ async fn connected(
     };
     let mut tries = 0;
     loop {
-        match app::connect(cluster).await {
-            Ok(connection) => return Ok(Some(connection)),
+        match attempt(cluster, &config.indices.prefix, may_write).await {
+            Ok(connection) => return connection.map(Some),
             Err(e) if mode != Mode::Forever || e.kind == ErrorKind::Misconfigured => return Err(Failure(super::connect::exit_of(&e), e.to_string())),
             Err(e) => {
                 tries += 1;

@@ -83,6 +83,11 @@ pub fn printable(bytes: &[u8], max_chars: usize) -> String {
     out
 }
 
+/// A number with its noun: "1 window", "2 windows".
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
 /// Similarity (Jaro-Winkler) from which a known word is suggested: the customary bound for "did you mean".
 const ALIKE: f64 = 0.8;
 
@@ -128,6 +133,11 @@ mod tests {
     fn hostile_bytes_become_printable() {
         assert_eq!(printable(b"a\x1b[31mb\0\xff", 20), "a\\u{1b}[31mb\\u{0}\u{fffd}");
         assert_eq!(printable(b"abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "anomaly", "anomalies")), ["0 anomalies", "1 anomaly", "2 anomalies"]);
     }
 
     #[test]

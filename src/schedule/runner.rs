@@ -13,6 +13,9 @@ use crate::state::StateError;
 
 /// What a runner tells others while it works.
 pub trait Listener: Send + Sync {
+    /// A job has loaded what is stored and knows its next window: it is at work, also while the first one is read.
+    fn job_planned(&self, _job: &str) {}
+
     /// A window is done.
     fn window_done(&self, run: &RunDocument);
 
@@ -105,7 +108,11 @@ impl Runner {
         let now = self.clock.now_ms();
         let p = match progress {
             Some(p) => p,
-            None => progress.insert(self.begin(mode, now).await?),
+            None => {
+                let planned = self.begin(mode, now).await?;
+                self.listener.job_planned(&self.pipeline.job.id);
+                progress.insert(planned)
+            }
         };
         self.pipeline.options.learn_until_ms = p.learn_until_ms;
         let until = if let Mode::Range { to_ms, .. } = mode { to_ms } else { i64::MAX };

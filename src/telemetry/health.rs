@@ -1,4 +1,7 @@
 //! The small server: `/healthz`, `/readyz`, `/metrics`, `/stats` and the status page.
+//!
+//! Ready means: the configuration is loaded, the cluster and the store answered, and every job knows its next window. A fault
+//! that passes leaves the worker in service; a job that waits for a person does not.
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -65,7 +65,7 @@ impl Telemetry {
         self.state().job(job);
     }
 
-    /// A job has loaded or learned its models and is at work.
+    /// A job has loaded what is stored and knows its next window.
     pub fn job_ready(&self, job: &str) {
         self.emit(&JobReady { job });
     }

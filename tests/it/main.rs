@@ -16,6 +16,7 @@ mod live;
 mod mappings;
 mod pages;
 mod pipeline;
+mod ready;
 mod scan;
 mod support;
 mod tls;
