@@ -9,7 +9,8 @@ use super::connect::{ConfigFile, block_on, exit_of};
 use super::exit::Exit;
 use crate::cluster::{Call, path};
 use crate::config::{self, Environment};
-use crate::model::problem::printable;
+use crate::model::problem::{counted, printable};
+use crate::model::time::{is_timeless, parse_time};
 use crate::score::explain::number;
 use crate::{app, source::files::open::words};
 
@@ -82,7 +83,7 @@ fn in_file(file: &Path, id: &str) -> Result<Value, Stop> {
     let what = if documents == 0 {
         "holds no finding at all; is it what `scan --out` wrote?".into()
     } else {
-        format!("holds {documents} findings, none with this id")
+        format!("holds {}, none with this id", counted(documents, "finding", "findings"))
     };
     Err(Stop(Exit::BadInput, format!("{name}: {what}")))
 }
@@ -129,10 +130,16 @@ fn lines(d: &Value) -> Vec<String> {
         }
     };
     fact("entity", format!("{} ({})", shown("/elkhound/entity/key"), shown("/elkhound/entity/field")));
-    fact("bucket", format!("{} to {}", shown("/@timestamp"), shown("/event/end")));
+    let start_ms = parse_time(text(d, "/@timestamp")).unwrap_or(i64::MIN);
+    let has_time = !is_timeless(Some(text(d, "/elkhound/preset")), start_ms);
+    if has_time {
+        fact("bucket", format!("{} to {}", shown("/@timestamp"), shown("/event/end")));
+    }
     fact("score", format!("{score:.1} {}, confidence {}", shown("/elkhound/severity"), number_at(d, "/elkhound/confidence")));
     fact("job", format!("{}, detector {}", shown("/elkhound/job"), shown("/elkhound/detector")));
-    fact("since", shown("/elkhound/since"));
+    if has_time {
+        fact("since", shown("/elkhound/since"));
+    }
     fact("story", shown("/elkhound/story"));
     fact("status", shown("/elkhound/status"));
     fact("documents", number_at(d, "/elkhound/doc_count"));

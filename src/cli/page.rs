@@ -34,7 +34,7 @@ impl Pages {
             }
             series.extend(s);
         }
-        let page = render(&Report { title: title.into(), generated_from: from.into(), jobs, anomalies, runs, timeline, series });
+        let page = render(&Report { title: title.into(), generated_from: from.into(), jobs, anomalies, runs, timeline, series, is_timeless: false });
         std::fs::write(path, page).map_err(|e| format!("{}: cannot be written: {e}", path.display()))
     }
 

@@ -44,6 +44,11 @@ impl Contributor {
 }
 
 impl Anomaly {
+    /// True for a row of a table, which has a number and no time.
+    pub fn is_timeless(&self) -> bool {
+        super::time::is_timeless(self.preset.as_deref(), self.start_ms)
+    }
+
     /// True when it says that something is missing, or less than is usual.
     pub fn is_of_less(&self) -> bool {
         self.imputed || self.contributors.first().is_some_and(|c| c.actual < c.typical)

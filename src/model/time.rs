@@ -56,6 +56,11 @@ pub fn local_ms(timezone: chrono_tz::Tz, t_ms: i64) -> i64 {
     local.map_or(t_ms, |t| t_ms.saturating_add(i64::from(t.offset().fix().local_minus_utc()) * 1_000))
 }
 
+/// True for a row of a table: it has no time, and stands where no log was written, on one of the first two days of the epoch.
+pub fn is_timeless(preset: Option<&str>, start_ms: i64) -> bool {
+    preset == Some("table") && (0..2 * DAY_MS).contains(&start_ms)
+}
+
 /// `t_ms` as ISO 8601 in UTC with milliseconds, for example `2026-01-31T12:00:00.000Z`; a time that chrono cannot
 /// express comes out as its number.
 pub fn iso(t_ms: i64) -> String {

@@ -35,6 +35,8 @@ pub struct Report<'a> {
     pub timeline: Vec<TimelinePoint>,
     /// Values over time of entities that were reported; may be empty.
     pub series: Vec<Series>,
+    /// True when what was judged are rows of tables, which have a number and no time.
+    pub is_timeless: bool,
 }
 
 /// The page as HTML, at most about 5 MB whatever the input: details give way first, then the mildest findings, and the

@@ -41,7 +41,7 @@ pub fn report(report: &Report<'_>) -> String {
             data => Value::from_safe_string(payload::data(report)),
             plain => ranked.iter().take(PLAIN_ROWS).map(|a| plain(a)).collect::<Vec<_>>(),
             is_all => ranked.len() <= PLAIN_ROWS,
-            plain_rows => PLAIN_ROWS,
+            plain_rows => PLAIN_ROWS, is_timeless => report.is_timeless,
         },
     )
 }
@@ -58,7 +58,7 @@ pub fn status(values: Value) -> String {
 
 fn plain(a: &Anomaly) -> Value {
     context! {
-        time => minute(a.start_ms), severity => a.severity.as_str(), score => format!("{:.0}", a.score),
+        time => if a.is_timeless() { format!("row {}", clean(&a.entity_key, 20)) } else { minute(a.start_ms) }, severity => a.severity.as_str(), score => format!("{:.0}", a.score),
         job => clean(&a.job, 100), entity => clean(&a.entity_key, 120), reason => clean(&a.reason, 400),
     }
 }
@@ -70,6 +70,9 @@ pub fn minute(t_ms: i64) -> String {
 
 /// First and last instant that the report covers, as text.
 fn span(report: &Report<'_>) -> (String, String) {
+    if report.is_timeless {
+        return (String::new(), String::new());
+    }
     let starts = report.timeline.iter().map(|p| p.start_ms).chain(report.runs.iter().map(|r| r.start_ms));
     let starts = starts.chain(report.anomalies.iter().map(|a| a.start_ms));
     let ends = report.runs.iter().map(|r| r.end_ms).chain(report.timeline.iter().map(|p| p.start_ms));

@@ -77,7 +77,7 @@ pub fn data(report: &Report<'_>) -> String {
         "omitted": omitted,
         "rows": rows,
         "timeline": timeline(report),
-        "series": series(&report.series, &mut strings),
+        "series": series(if report.is_timeless { &[] } else { &report.series }, &mut strings),
         "runs": runs(report.runs),
         "problems": problems(report.runs),
         "s": strings.list,
@@ -147,13 +147,13 @@ fn rows(all: &[&Anomaly], strings: &mut Strings) -> (Vec<Value>, usize) {
 }
 
 /// `[start_ms, span_s, job, entity, field, detector, score, confidence, documents, flags, reason, since_ms, source,
-/// contributors, samples, message, rule box]`; the script knows the same order. Flags: 1 silent, 2 suppressed, 4 revised.
+/// contributors, samples, message, rule box]`, `start_ms` null for rows without a time; the script knows the same order. Flags: 1 silent, 2 suppressed, 4 revised.
 fn row(a: &Anomaly, d: Detail, strings: &mut Strings) -> Value {
     let flags = u8::from(a.imputed) | (u8::from(a.status == "suppressed") << 1) | (u8::from(a.revision > 0) << 2);
     let contributors: Vec<Value> = a.contributors.iter().take(d.contributors).map(|c| contributor(c, d, strings)).collect();
     let samples: Vec<Value> = a.sample.iter().take(d.samples).map(|s| Value::from(clean(s, d.text))).collect();
     json!([
-        a.start_ms,
+        (!a.is_timeless()).then_some(a.start_ms),
         a.span_ms / 1000,
         strings.place(clean(&a.job, 100)),
         strings.place(clean(&a.entity_key, d.key)),
@@ -211,6 +211,9 @@ fn short(x: f64) -> Value {
 
 /// What was judged per bucket; where nobody collected that, per window of the job that read most.
 fn timeline(report: &Report<'_>) -> Vec<Value> {
+    if report.is_timeless {
+        return Vec::new();
+    }
     if report.timeline.is_empty() {
         let mut windows: std::collections::BTreeMap<i64, (u64, u64)> = std::collections::BTreeMap::new();
         for r in report.runs {

@@ -1,6 +1,6 @@
 //! The plain sentence: entity, feature, actual, typical, span, since when.
 
-use crate::model::time::iso;
+use crate::model::time::{is_timeless, iso};
 use crate::model::{Contributor, Job};
 
 /// What a sentence is made of.
@@ -49,15 +49,20 @@ pub fn message(f: &Finding<'_>) -> String {
 /// One plain sentence.
 pub fn reason(f: &Finding<'_>) -> String {
     let who = format!("{} {}", capitalised(noun(f.job)), f.entity);
-    let when = span_text(f.start_ms, f.span_ms);
+    let has_time = !is_timeless(f.job.preset.as_deref(), f.start_ms);
+    let when = if has_time { span_text(f.start_ms, f.span_ms) } else { String::new() };
     let Some(first) = f.contributors.first() else {
-        return format!("{who} was unusual {when}.");
+        return format!("{who} was unusual {when}.").replace(" .", ".");
     };
-    let mut out = if f.imputed { format!("{who} was silent {when}: {}", values(first)) } else { format!("{who}, {when}: {}", values(first)) };
+    let mut out = match (f.imputed, has_time) {
+        (true, _) => format!("{who} was silent {when}: {}", values(first)),
+        (false, true) => format!("{who}, {when}: {}", values(first)),
+        (false, false) => format!("{who}: {}", values(first)),
+    };
     if let Some(second) = f.contributors.get(1).filter(|s| s.surprise >= 0.25 * first.surprise) {
         out.push_str(&format!("; {}", values(second)));
     }
-    if f.since_ms < f.start_ms {
+    if f.since_ms < f.start_ms && has_time {
         out.push_str(&format!("; since {}", clock(f.since_ms)));
     }
     out.push('.');
@@ -166,6 +171,10 @@ mod tests {
             reason(&f),
             "Client 10.0.0.9, 2026-01-01 00:00 to 00:05 UTC: 4xx responses 512, typical 3.25 (own history, usually 0 to 9); since 2025-12-31 23:55."
         );
+        let table = Job { preset: Some("table".into()), labels: JobLabels { entity_noun: "row".into(), ..JobLabels::default() }, ..Job::default() };
+        let row = Finding { job: &table, entity: "20", start_ms: 86_400_000, since_ms: 0, ..f };
+        assert_eq!(reason(&row), "Row 20: 4xx responses 512, typical 3.25 (own history, usually 0 to 9).");
+        assert_eq!(reason(&Finding { contributors: &[], ..row }), "Row 20 was unusual.");
         assert_eq!([f64::NAN, 0.0, 0.00012, 12.34, 1e6].map(number), ["absent", "0", "0.0001", "12.3", "1000000"]);
     }
 }

@@ -133,6 +133,7 @@ fn report<'a>(anomalies: &'a [Anomaly], runs: &'a [RunDocument]) -> Report<'a> {
             feature: "failed_logins".into(),
             points: (60..200).map(point).collect(),
         }],
+        is_timeless: false,
     }
 }
 

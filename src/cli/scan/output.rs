@@ -135,6 +135,7 @@ fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
     if delivered.anomalies.is_empty() {
         say!("Nothing was unusual enough to report.");
         return;
+        is_timeless: args.preset == "table",
     }
     table::lines(&delivered.anomalies, args.top).iter().for_each(|l| say!("{l}"));
     let more = (delivered.anomalies.len() as u64 + delivered.left_out).saturating_sub(args.top as u64);

@@ -32,6 +32,7 @@
 
   const pad = (n) => String(n).padStart(2, "0");
   function time(ms, short) {
+    if (ms === null) return "–";
     const d = new Date(ms);
     if (Number.isNaN(d.getTime())) return "out of range";
     const clock = pad(d.getUTCHours()) + ":" + pad(d.getUTCMinutes());
@@ -47,11 +48,14 @@
     const a = Math.abs(x);
     return a >= 1000 ? Math.round(x).toLocaleString("en") : a >= 100 || x === Math.round(x) ? String(+x.toFixed(1)) : String(+x.toPrecision(3));
   }
+  const findings = (n) => num(n) + (n === 1 ? " finding" : " findings");
   const pill = (b) => h("span", { class: "pill " + b, text: b });
   const legend = (items) => h("p", { class: "key-line" }, ...items.map(([c, t]) => h("span", {}, h("span", { class: "swatch " + c }), t)));
 
   // Time axis shared by all charts: cells of one width that cover everything.
-  const usable = rows.filter((r) => Math.abs(r.at) < 8e15);
+  const usable = rows.filter((r) => r.at !== null && Math.abs(r.at) < 8e15);
+  const timeless = rows.length > 0 && rows.every((r) => r.at === null);
+  const when = (r) => (r.at === null ? "row " + r.entity : time(r.at));
   let low = Infinity, high = -Infinity, least = Infinity;
   for (const r of usable) { low = Math.min(low, r.at); high = Math.max(high, r.at + r.span); least = Math.min(least, r.span); }
   for (const t of D.timeline) { low = Math.min(low, t[0]); high = Math.max(high, t[0] + (D.timeline.length > 1 ? D.timeline[1][0] - D.timeline[0][0] : 0)); }
@@ -114,15 +118,15 @@
     const body = h("tbody"), grid = [];
     ranked.slice(0, LANES).forEach((e, y) => {
       const best = new Array(cells).fill(null), n = new Array(cells).fill(0);
-      for (const r of e.rows) if (Math.abs(r.at) < 8e15) { const i = cellOf(r.at); n[i]++; if (best[i] === null || r.score > best[i]) best[i] = r.score; }
+      for (const r of e.rows) if (r.at !== null && Math.abs(r.at) < 8e15) { const i = cellOf(r.at); n[i]++; if (best[i] === null || r.score > best[i]) best[i] = r.score; }
       const tr = h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", title: e.entity }, h("button", { type: "button", class: "link key", text: e.entity || "(empty)", on: { click: () => open(e.entity) } })));
       best.forEach((s, x) => {
         const td = h("td", { role: "gridcell" });
         if (s !== null) {
           const from = first + x * cell;
           const b = h("button", {
-            type: "button", class: band(s), tabindex: grid.length ? -1 : 0, title: `${e.entity}\n${time(from)} UTC\nscore ${num(s)}, ${n[x]} finding(s)`,
-            "aria-label": `${e.entity}, ${time(from)}, score ${num(s)}, ${band(s)}, ${n[x]} findings`, on: { click: () => narrow(e.entity, from, from + cell) },
+            type: "button", class: band(s), tabindex: grid.length ? -1 : 0, title: `${e.entity}\n${time(from)} UTC\nscore ${num(s)}, ${findings(n[x])}`,
+            "aria-label": `${e.entity}, ${time(from)}, score ${num(s)}, ${band(s)}, ${findings(n[x])}`, on: { click: () => narrow(e.entity, from, from + cell) },
           });
           grid.push({ b, x, y }); td.append(b);
         }
@@ -160,7 +164,7 @@
 
   // One entity: actual against typical with the usual range, a chart per feature, and its findings in words.
   function chart(entity, feature, title) {
-    const mine = byEntity.get(entity).rows.filter((r) => Math.abs(r.at) < 8e15).map((r) => ({ r, c: r.why.find((c) => c.feature === feature) })).filter((p) => p.c).sort((a, b) => a.r.at - b.r.at);
+    const mine = byEntity.get(entity).rows.filter((r) => r.at !== null && Math.abs(r.at) < 8e15).map((r) => ({ r, c: r.why.find((c) => c.feature === feature) })).filter((p) => p.c).sort((a, b) => a.r.at - b.r.at);
     const line = (D.series.find((s) => S[s[1]] === entity && S[s[2]] === feature) || [0, 0, 0, []])[3];
     const xs = [...mine.map((p) => p.r.at), ...line.map((p) => p[0])], ys = [];
     for (const p of mine) for (const v of [p.c.actual, p.c.typical, p.c.lower, p.c.upper]) if (v !== null) ys.push(v);
@@ -196,7 +200,7 @@
     const charts = [...best.values()].sort((a, b) => b.s - a.s).slice(0, 3).map((b) => chart(entity, b.f, b.t)).filter(Boolean);
     const strongest = [...e.rows].sort((a, b) => b.score - a.score);
     $("h-entity").textContent = `${e.rows[0].field || "entity"}: ${entity || "(empty)"}`;
-    const facts = h("dl", { class: "facts" }, ...[["findings", num(e.rows.length)], ["highest score", num(e.max)], ["first", time(Math.min(...e.rows.map((r) => r.at)))], ["last", time(Math.max(...e.rows.map((r) => r.at)))]].map(([t, v]) => h("div", {}, h("dt", { text: t }), h("dd", { text: v }))));
+    const facts = h("dl", { class: "facts" }, ...[["findings", num(e.rows.length)], ["highest score", num(e.max)], ["first", timeless ? "" : time(Math.min(...e.rows.map((r) => r.at)))], ["last", timeless ? "" : time(Math.max(...e.rows.map((r) => r.at)))]].filter((x) => x[1]).map(([t, v]) => h("div", {}, h("dt", { text: t }), h("dd", { text: v }))));
     fill("entity-body", h("p", { text: strongest[0].reason }), facts, ...charts,
       charts.length ? legend([["line-s", "actual"], ["dash-s", "typical"], ["band-s", "usual range"], ["critical", "finding (colour: severity)"]]) : "",
       h("p", {}, h("button", { type: "button", text: "List its findings", on: { click: () => narrow(entity) } })));
@@ -206,7 +210,7 @@
 
   // The list: filtered, sorted and paged, so that only one page of rows is ever in the document.
   const state = { text: "", job: "", bands: new Set(BANDS), entity: null, from: null, to: null, sort: "score", down: true, page: 0 };
-  const columns = [["Time (UTC)", "at", "t"], ["Severity", "score"], ["Score", "score", "n"], ["Job", "job"], ["Entity", "entity"], ["What happened", null], ["Details", null]];
+  const columns = [[timeless ? "Row" : "Time (UTC)", timeless ? "entity" : "at", "t"], ["Severity", "score"], ["Score", "score", "n"], ["Job", "job"], ["Entity", "entity"], ["What happened", null], ["Details", null]];
   function narrow(entity, from, to) { Object.assign(state, { entity, from: from === undefined ? null : from, to: to === undefined ? null : to, page: 0 }); list(); $("h-list").scrollIntoView({ block: "start" }); $("h-list").tabIndex = -1; $("h-list").focus(); }
   function chosen() {
     const words = state.text.toLowerCase();
@@ -216,7 +220,7 @@
     return out.sort((a, b) => (a[k] < b[k] ? -d : a[k] > b[k] ? d : 0) || b.score - a.score || a.at - b.at);
   }
   function detail(r) {
-    const facts = [["job", r.job], ["detector", r.detector], ["confidence", r.confidence === null ? "–" : Math.round(r.confidence * 100) + " %"], ["documents", num(r.docs)], ["bucket", length(r.span)], ["since", time(r.since)], ["source", r.source]];
+    const facts = [["job", r.job], ["detector", r.detector], ["confidence", r.confidence === null ? "–" : Math.round(r.confidence * 100) + " %"], ["documents", num(r.docs)], ["bucket", r.at === null ? "" : length(r.span)], ["since", r.at === null ? "" : time(r.since)], ["source", r.source]];
     if (r.rule) facts.push(["rule that cuts it out", r.rule]);
     if (r.silent) facts.push(["silent", "no document in this bucket"]);
     if (r.suppressed) facts.push(["status", "suppressed"]);
@@ -230,17 +234,17 @@
     const all = chosen(), pages = Math.max(1, Math.ceil(all.length / PAGE));
     state.page = Math.min(state.page, pages - 1);
     const narrowed = state.entity !== null ? ` of ${state.entity || "(empty)"}` + (state.from !== null ? ` from ${time(state.from)} to ${time(state.to)}` : "") : "";
-    $("count").textContent = `${num(all.length)} of ${num(D.total)} findings${narrowed}` + (D.omitted ? `; the ${num(D.omitted)} mildest are left out of this page` : "");
+    $("count").textContent = `${num(all.length)} of ${findings(D.total)}${narrowed}` + (D.omitted ? `; the ${num(D.omitted)} mildest are left out of this page` : "");
     const head = h("tr", {}, ...columns.map(([t, k, c], i) => h("th", { scope: "col", class: c, "aria-sort": k === state.sort && i !== 1 ? (state.down ? "descending" : "ascending") : undefined },
       k ? h("button", { type: "button", class: "sort", text: t + (k === state.sort && i !== 1 ? (state.down ? " ▾" : " ▴") : ""), on: { click: () => { if (state.sort === k) state.down = !state.down; else { state.sort = k; state.down = k === "score"; } state.page = 0; list(); const b = $("list").querySelectorAll("button.sort")[columns.slice(0, i).filter((x) => x[1]).length]; if (b) b.focus(); } } }) : t)));
     const body = h("tbody");
     all.slice(state.page * PAGE, (state.page + 1) * PAGE).forEach((r, i) => {
       const id = "detail-" + i, more = h("tr", { class: "detail", id, hidden: true }), cellMore = h("td", { colspan: columns.length });
       more.append(cellMore);
-      const b = h("button", { type: "button", "aria-expanded": "false", "aria-controls": id, "aria-label": "Details of " + r.entity + " at " + time(r.at), text: "show", on: { click: () => {
+      const b = h("button", { type: "button", "aria-expanded": "false", "aria-controls": id, "aria-label": "Details of " + r.entity + (r.at === null ? "" : " at " + time(r.at)), text: "show", on: { click: () => {
         const willOpen = more.hidden; if (willOpen && !cellMore.firstChild) cellMore.append(detail(r));
         more.hidden = !willOpen; b.setAttribute("aria-expanded", String(willOpen)); b.textContent = willOpen ? "hide" : "show"; } } });
-      body.append(h("tr", {}, td(time(r.at), "t"), h("td", {}, pill(r.band), r.suppressed ? " suppressed" : null), td(num(Math.round(r.score)), "n"), td(r.job, "key"),
+      body.append(h("tr", {}, td(when(r), "t"), h("td", {}, pill(r.band), r.suppressed ? " suppressed" : null), td(num(Math.round(r.score)), "n"), td(r.job, "key"),
         h("td", { class: "key" }, h("button", { type: "button", class: "link", text: r.entity || "(empty)", on: { click: () => open(r.entity) } })), td(r.reason), h("td", {}, b)), more);
     });
     const go = (d) => () => { state.page += d; list(); $("h-list").scrollIntoView({ block: "start" }); const b = $(d > 0 ? "next" : "prev"); if (b && !b.disabled) b.focus(); };
@@ -264,7 +268,7 @@
     const r = D.runs;
     if (!r.count) return $("s-health").setAttribute("hidden", "");
     const heads = [["Job"], ["From (UTC)"], ["To (UTC)"], ["Documents", "n"], ["Skipped", "n"], ["Late", "n"], ["Rows judged", "n"], ["Dropped", "n"], ["Anomalies", "n"], ["Retries", "n"], ["CPU", "n"]];
-    const line = (x, verdict) => h("tr", {}, td(x[0], "key"), td(time(x[1]), "t"), td(time(x[2]), "t"), ...(verdict ? [td(x[3])] : []), ...[5, 6, 10, 7, 8, 9, 11].map((i) => td(num(x[i]), "n")), td(length(x[13]), "n"));
+    const line = (x, verdict) => h("tr", {}, td(x[0], "key"), td(time(timeless ? null : x[1]), "t"), td(time(timeless ? null : x[2]), "t"), ...(verdict ? [td(x[3])] : []), ...[5, 6, 10, 7, 8, 9, 11].map((i) => td(num(x[i]), "n")), td(length(x[13]), "n"));
     const problems = D.problems.map((p) => h("tr", {}, td(p[0], "key"), td(p[1].replace(/_/g, " ")), td(num(p[2]), "n"), td(p[3], "key")));
     const more = h("details", {}, h("summary", { text: `Windows (${num(r.count)})` }));
     more.addEventListener("toggle", () => { if (more.open && more.children.length === 1) more.append(h("div", { class: "scroll" }, table([...heads.slice(0, 3), ["Verdict"], ...heads.slice(3)], r.list.map((x) => line(x, true)), r.count > r.list.length ? `The last ${r.list.length} windows` : ""))); });
