@@ -4,6 +4,7 @@ use super::connect::{ConfigFile, block_on, exit_of};
 use super::exit::Exit;
 use crate::app::connect;
 use crate::config::{self, Config, Environment};
+use crate::model::problem::counted;
 use crate::schedule::clock::{Clock, SystemClock};
 use crate::setup::check::{check, of_connection, of_mistakes};
 use crate::setup::{Finding, Level};
@@ -28,6 +29,14 @@ pub fn run(args: &Args, json: bool) -> Exit {
         }
     };
     let mut findings = vec![Finding::new(Level::Ok, "configuration", summary(&config), "")];
+    if config.jobs.is_empty() {
+        findings.push(Finding::new(
+            Level::Warning,
+            "jobs",
+            "there is no job, so `elkhound run` has nothing to do",
+            "add one; `elkhound export config` shows how one looks, `elkhound parts presets` lists ready ones",
+        ));
+    }
     let mut exit = Exit::Ok;
     match &config.cluster {
         None if args.offline => {}
@@ -54,10 +63,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
 }
 
 fn summary(config: &Config) -> String {
-    match config.jobs.len() {
-        1 => "1 job, no mistakes".to_owned(),
-        n => format!("{n} jobs, no mistakes"),
-    }
+    format!("{}, no mistakes", counted(config.jobs.len() as u64, "job", "jobs"))
 }
 
 /// Warnings do not fail; missing privileges and misfits of jobs do.

@@ -127,6 +127,14 @@ struct Outcome {
     absences: Absences,
 }
 
+impl Outcome {
+    /// True when there was something, and all of it lies before the time up to which is only learned.
+    fn is_all_learned(&self, args: &Args) -> bool {
+        let until = args.train_until.as_deref().and_then(parse_time).filter(|_| args.preset != "table");
+        self.total.rows > 0 && until.is_some_and(|until| self.total.end_ms <= until)
+    }
+}
+
 /// What a detector decided by itself for a file, and why.
 #[derive(Debug, serde::Serialize)]
 struct Choice {

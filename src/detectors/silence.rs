@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
+use crate::model::problem::counted;
 use crate::model::{BucketView, Contributor, Job, Part, Slot};
 
 /// The catalogue entry.
@@ -150,7 +151,11 @@ impl Detector for Silence {
     fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         let p = self.of(view.slot(row));
         let surprise = self.score(view).get(row).copied().unwrap_or(0.0);
-        let reference = format!("was there in {} buckets and fell silent {} times before", p.present, p.falls);
+        let reference = format!(
+            "was there in {} and fell silent {} before",
+            counted(p.present.into(), "bucket", "buckets"),
+            counted(p.falls.into(), "time", "times")
+        );
         vec![Contributor { title: "documents".into(), ..Contributor::new("doc_count", 0.0, f64::NAN, surprise, &reference) }]
     }
 

@@ -8,6 +8,7 @@ use crate::cluster::fields::field_caps;
 use crate::cluster::{Cluster, ClusterError, ErrorKind, Flavor, Product};
 use crate::config::{Config, ConfigError};
 use crate::model::Job;
+use crate::model::problem::counted;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -72,9 +73,6 @@ pub async fn check(cluster: &Cluster, flavor: &Flavor, config: &Config, now_ms: 
     for job in &config.jobs {
         out.extend(job_fields(cluster, job).await);
     }
-    if config.jobs.is_empty() {
-        out.push(Finding::new(Level::Warning, "jobs", "there is no job", "add one; `elkhound parts presets` lists ready ones"));
-    }
     out
 }
 
@@ -115,7 +113,7 @@ async fn installed(cluster: &Cluster, flavor: &Flavor, config: &Config, now_ms: 
                 n => Finding::new(
                     Level::Warning,
                     about,
-                    format!("{n} templates, policies or indices are missing or out of date"),
+                    format!("{} missing or out of date", counted(n as u64, "template, policy or index is", "templates, policies or indices are")),
                     "run `elkhound setup`",
                 ),
             }

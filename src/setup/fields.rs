@@ -3,6 +3,7 @@
 use crate::cluster::fields::{FieldReport, FieldsReport};
 use crate::features::extract::FeatureSet;
 use crate::model::event::FieldKind;
+use crate::model::problem::counted;
 use crate::model::{Filter, Job};
 
 use super::check::{Finding, Level};
@@ -94,7 +95,8 @@ pub fn judge(job: &Job, needs: &[(String, Need)], report: &FieldsReport) -> Vec<
         }
     }
     if out.is_empty() {
-        let text = format!("{} fields in {} indices are as they should be", needs.len(), report.indices.len());
+        let fields = counted(needs.len() as u64, "field", "fields");
+        let text = format!("as it should be: {fields} in {}", counted(report.indices.len() as u64, "index", "indices"));
         out.push(Finding::new(Level::Ok, format!("job {}", job.id), text, ""));
     }
     out
@@ -136,8 +138,11 @@ fn judge_one(field: &str, need: Need, has: &FieldReport, has_keyword: bool, indi
         }
         _ if !has.unmapped_in.is_empty() => {
             let n = has.unmapped_in.len();
-            let text =
-                format!("field `{field}` is missing in {n} of {indices} indices, such as `{}`", has.unmapped_in.first().map_or("", String::as_str));
+            let text = format!(
+                "field `{field}` is missing in {n} of {}, such as `{}`",
+                counted(indices as u64, "index", "indices"),
+                has.unmapped_in.first().map_or("", String::as_str)
+            );
             Some((Level::Warning, text, "documents there are not read; narrow the index pattern if that is not meant".into()))
         }
         _ => None,

@@ -11,7 +11,7 @@ use super::{FetchStats, Fetched, Source, SourceError};
 use crate::features::extract::FeatureSet;
 use crate::features::gather::Gather;
 use crate::features::{Hit, RowTotals};
-use crate::model::problem::instead_of;
+use crate::model::problem::{counted, instead_of};
 use crate::model::time::parse_time;
 use crate::model::{Bucket, EventBatch, Job, Problems, Window};
 
@@ -69,7 +69,10 @@ impl Samples {
                 }
                 Ok(None) => break,
                 Err(what) => {
-                    failure = Some(InputError::useless(path, format!("{what}; the {} rows before that were used", samples.len())));
+                    failure = Some(InputError::useless(
+                        path,
+                        format!("{what}; the {}", counted(samples.len() as u64, "row before that was used", "rows before that were used")),
+                    ));
                     break;
                 }
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::columns::{Columns, cell};
 use super::files::open::InputError;
 use super::{FetchStats, Fetched, Source, SourceError};
+use crate::model::problem::counted;
 use crate::model::time::DAY_MS;
 use crate::model::{Bucket, Job, Problems, Window};
 
@@ -50,8 +51,8 @@ impl Table {
                 }
                 Ok(None) => break,
                 Err(what) => {
-                    let rows = columns.first().map_or(0, Vec::len);
-                    failure = Some(InputError::useless(path, format!("{what}; the {rows} rows before that were used")));
+                    let rows = counted(columns.first().map_or(0, Vec::len) as u64, "row before that was used", "rows before that were used");
+                    failure = Some(InputError::useless(path, format!("{what}; the {rows}")));
                     break;
                 }
             }

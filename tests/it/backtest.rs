@@ -88,7 +88,7 @@ fn a_metric_is_held_against_labels_and_what_cannot_be_found_is_told() {
     let (_, text, _) = backtest(folder.path(), &[&args[..], &["--html", "page.html"]].concat());
     let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
     assert!(page.contains("as reported") && page.contains("cqu") && page.contains("missed: 2"), "{page}");
-    assert!(text.contains("1 labelled entities are in no row, such as `cqu`") && text.contains("no score of 25 or more"), "{text}");
+    assert!(text.contains("1 labelled entity is in no row, such as `cqu`") && text.contains("no score of 25 or more"), "{text}");
     let (code, _, errors) = backtest(folder.path(), &[&args[..], &["--train-until", "2030-01-01"]].concat());
     assert!(code == 65 && errors.contains("series: nothing was judged"), "{code} {errors}");
 }

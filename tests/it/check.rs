@@ -267,7 +267,12 @@ async fn the_program_ends_with_a_code_that_fits() {
     }
     let good = elkhound(&["--json", "check", "--offline"], &[]).await;
     assert_eq!(good.status.code(), Some(0));
-    assert_eq!(serde_json::from_slice::<Value>(&good.stdout).unwrap().pointer("/findings/0/level"), Some(&json!("ok")));
+    let good: Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!(good.pointer("/findings/0/level"), Some(&json!("ok")));
+    assert_eq!((&good["findings"][1]["about"], &good["findings"][1]["level"]), (&json!("jobs"), &json!("warning")), "{good}");
+    std::fs::write(&file, "cluster: { hosts: [\"https://x\"] }\njobs: [{ id: a, preset: web_access, index: x }]\n").unwrap();
+    let one = elkhound(&["check", "--offline", "-c", file.to_str().unwrap()], &[]).await;
+    assert_eq!(String::from_utf8_lossy(&one.stdout), "ok       configuration: 1 job, no mistakes\n");
 
     let server = MockServer::start().await;
     Mock::given(any())

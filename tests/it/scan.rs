@@ -307,6 +307,36 @@ fn series_of_no_use_are_defined() {
 }
 
 #[test]
+fn data_that_all_lies_before_train_until_is_said_to_be_only_learned_from() {
+    let files = Files::new();
+    files.write("web.log", log());
+    let (code, _, err) = scan(files.0.path(), &["web.log", "--bucket-span", "1h", "--train-until", "2026-01-01T00:00:00Z"], b"");
+    let words =
+        "all of it lies before --train-until 2026-01-01T00:00:00Z and was only learned from: the last bucket ends at 2025-11-10T00:00:00.000Z";
+    assert!(code == 65 && err.contains(words), "{code} {err}");
+    let (code, _, err) = scan(files.0.path(), &["web.log", "--bucket-span", "1h", "--train-until", "2025-11-09T12:00:00Z"], b"");
+    assert_eq!((code, err.as_str()), (0, ""));
+}
+
+#[test]
+fn rows_of_a_table_are_named_by_number_and_not_by_a_date() {
+    let files = Files::new();
+    let row = |i: u32| format!("{},{}\n", f64::from(i * 37 % 100) / 100.0, f64::from(i * 61 % 100) / 100.0);
+    files.write("train.csv", "a,b\n".to_owned() + &(0..300).map(row).collect::<String>());
+    files.write("test.csv", "b,a\n".to_owned() + &(0..20).map(row).collect::<String>() + "9,9\n");
+    let args = ["--preset", "table", "--train", "train.csv", "test.csv", "--html", "t.html", "--out", "t.ndjson"];
+    let (code, out, _) = scan(files.0.path(), &args, b"");
+    assert!(code == 0 && out.starts_with("21 lines, 21 events, 1 bucket, 21 rows judged, "), "{out}");
+    assert!(out.contains("row 20") && out.contains("Row 20: ") && !out.contains("1970"), "{out}");
+    let page = std::fs::read_to_string(files.path("t.html")).unwrap();
+    assert!(page.contains(">row 20<") && !page.contains("1970-"), "{page}");
+    let id = out.lines().nth(2).and_then(|l| l.split_whitespace().nth(5)).unwrap();
+    let told = Command::new(env!("CARGO_BIN_EXE_elkhound")).args(["explain", id, "--in", "t.ndjson"]).current_dir(files.0.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("entity      20 (row)") && !told.contains("1970"), "{told}");
+}
+
+#[test]
 fn no_result_is_written_over_what_is_read() {
     let files = Files::new();
     files.write("web.log", log());

@@ -88,7 +88,19 @@ pub async fn verdicts(cluster: &Cluster, prefix: &str, job: &str) -> Result<(Tru
     for (label, is_real) in events {
         if is_real { truth.events.push(label) } else { truth.harmless.get_or_insert_default().push(label) }
     }
-    Ok((truth, more))
+    let judged = truth.events.len() + truth.harmless.as_ref().map_or(0, Vec::len);
+    Ok((truth, more.or_else(|| (judged == 0).then(|| no_verdict(prefix, job, found.len())))))
+}
+
+/// What to say when nobody has judged an anomaly that is there, and how to begin.
+fn no_verdict(prefix: &str, job: &str, found: usize) -> String {
+    let what = match found {
+        0 => format!("nobody has said anything of job `{job}` in {prefix}-triage"),
+        _ => format!("the verdicts on job `{job}` in {prefix}-triage are on no anomaly that is in {prefix}-anomalies"),
+    };
+    let how = json!({ "@timestamp": "2026-01-31T12:00:00Z", "elkhound.kind": "verdict", "elkhound.job": job,
+        "elkhound.anomaly_id": "_id of the anomaly", "elkhound.verdict": "true_positive" });
+    format!("{what}; to give a verdict (true_positive, false_positive or expected): POST {prefix}-triage/_doc {how}")
 }
 
 /// Whether an anomaly was real, by its id: of several verdicts the latest counts.
@@ -135,6 +147,15 @@ mod tests {
         let all = [of("a", "false_positive", 2), of("a", "true_positive", 1), of("b", "expected", 1), of("c", "true_positive", 3), of("d", "?", 1)];
         assert_eq!(last_words(&all), [("a", false), ("b", false), ("c", true)].map(|(id, real)| (id.to_owned(), real)).into());
         assert_eq!(last_words(&[json!({}), json!({ "_source": { "elkhound.anomaly_id": "x", "elkhound.verdict": "expected" } })]).len(), 1);
+    }
+
+    #[test]
+    fn where_nobody_has_judged_anything_it_is_said_how_to_begin() {
+        let none = no_verdict("elkhound", "web", 0);
+        assert!(none.starts_with("nobody has said anything of job `web` in elkhound-triage; to give a verdict"), "{none}");
+        let document: Value = serde_json::from_str(none.split_once("_doc ").unwrap().1).unwrap();
+        assert_eq!(last_words(&[json!({ "_source": document })]), BTreeMap::from([("_id of the anomaly".to_owned(), true)]));
+        assert!(no_verdict("elkhound", "web", 3).contains("are on no anomaly that is in elkhound-anomalies"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Args, Difference, Missed, Side};
-use crate::model::problem::printable;
+use crate::model::problem::{counted, printable};
 use crate::model::time::iso;
 use crate::report::backtest::{Block, List, Page};
 use crate::score::evaluate::{Alarm, Figures};
@@ -30,7 +30,7 @@ pub fn page(sides: &[Side], labels: Option<usize>, difference: Option<&Differenc
     let mut blocks: Vec<Block> = sides.iter().map(|s| side(s, labels)).collect();
     if let (Some(d), [first, second]) = (difference, sides) {
         let title =
-            format!("From {} to {}: {} alarms appear, {} vanish, {} stay", first.name, second.name, d.appear.len(), d.vanish.len(), d.in_both);
+            format!("From {} to {}: alarms that appear {}, vanish {}, stay {}", first.name, second.name, d.appear.len(), d.vanish.len(), d.in_both);
         let lists = vec![list("appear", &d.appear, alarm), list("vanish", &d.vanish, alarm)];
         blocks.push(Block { title, lists, ..Block::default() });
     }
@@ -65,9 +65,10 @@ fn side(s: &Side, labels: Option<usize>) -> Block {
     if let Some(n) = labels {
         let outside =
             if s.labels_outside > 0 { format!(", {} of them outside the judged time and not counted", s.labels_outside) } else { String::new() };
-        facts.push(format!("{n} labelled events{outside}"));
+        facts.push(format!("{}{outside}", counted(n as u64, "labelled event", "labelled events")));
         if let Some(first) = s.unknown_entities.first() {
-            let names = format!("{} labelled entities are in no row, such as `{}`", s.unknown_entities.len(), printable(first.as_bytes(), SHOWN));
+            let them = counted(s.unknown_entities.len() as u64, "labelled entity is", "labelled entities are");
+            let names = format!("{them} in no row, such as `{}`", printable(first.as_bytes(), SHOWN));
             facts.push(format!("{names}; write them as `elkhound.entity.key` has them"));
         }
         if s.as_reported.unjudged > 0 {
@@ -80,7 +81,7 @@ fn side(s: &Side, labels: Option<usize>) -> Block {
     }
     let thresholds = s.thresholds.iter().map(|f| figures(&format!("{:.0}", f.threshold), f, labels));
     Block {
-        title: format!("{}: {} rows judged, {} to {}", s.name, s.rows, iso(s.from_ms), iso(s.to_ms)),
+        title: format!("{}: {} judged, {} to {}", s.name, counted(s.rows, "row", "rows"), iso(s.from_ms), iso(s.to_ms)),
         facts,
         figures: std::iter::once(figures("as reported", &s.as_reported, labels)).chain(thresholds).collect(),
         lists: vec![list("missed", &s.missed, missed), list("false alarms, strongest first", &s.false_alarms, alarm)],

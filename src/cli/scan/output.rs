@@ -6,7 +6,8 @@ use super::{Args, Outcome, Shown, Stop, not_written, table};
 use crate::cli::exit::Exit;
 use crate::model::RunDocument;
 use crate::model::document::to_document;
-use crate::model::problem::{Problem, printable};
+use crate::model::problem::{Problem, counted, printable};
+use crate::model::time::iso;
 use crate::report::{Report, render};
 use crate::sinks::memory::Delivered;
 
@@ -49,19 +50,21 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
     }
     if total.late_documents > 0 {
         eprintln!(
-            "elkhound: {} of {} lines came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
-            total.late_documents, outcome.lines
+            "elkhound: {} of {} came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
+            total.late_documents,
+            counted(outcome.lines, "line", "lines")
         );
     }
     if total.skipped_documents > 0 {
         eprintln!(
-            "elkhound: {} lines name no entity ({}) or had no room",
-            total.skipped_documents,
+            "elkhound: {} no entity ({}) or had no room",
+            counted(total.skipped_documents, "line names", "lines name"),
             outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ")
         );
     }
     outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
-    let is_useless = (total.rows == 0 || outcome.absences.is_nothing_judged) && outcome.lines > 0 && outcome.failures.is_empty();
+    let is_unjudged = total.rows == 0 || outcome.absences.is_nothing_judged || outcome.is_all_learned(args);
+    let is_useless = is_unjudged && outcome.lines > 0 && outcome.failures.is_empty();
     if is_useless {
         eprintln!("elkhound: nothing was judged: {}", why_nothing(args, outcome));
     } else {
@@ -94,7 +97,10 @@ fn why_nothing(args: &Args, outcome: &Outcome) -> String {
             )
         }
         (0, _) => "no line could be read as an event; --format NAME says what the file is, `elkhound parts formats` lists what is known".into(),
-        (_, Some(until)) if total.skipped_documents == 0 => format!("all of it lies before --train-until {until}"),
+        (_, Some(until)) if outcome.is_all_learned(args) => {
+            let end = iso(total.end_ms);
+            format!("all of it lies before --train-until {until} and was only learned from: the last bucket ends at {end}, name an earlier time")
+        }
         _ if total.rows > 0 || outcome.absences.is_wrong_map() => outcome.absences.lines(&args.preset).join("\nelkhound: "),
         _ => format!(
             "no line has the field {fields} that preset `{}` counts by; {}; --entity FIELD counts by another one (one metric in a CSV: --preset series)",
@@ -119,23 +125,34 @@ pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
     jobs.dedup();
     let report = Report {
         title: super::scores::file_label(&args.inputs),
-        generated_from: format!("{} lines of {}", outcome.lines, args.inputs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")),
+        generated_from: format!(
+            "{} of {}",
+            counted(outcome.lines, "line", "lines"),
+            args.inputs.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+        ),
         jobs,
         anomalies: &delivered.anomalies,
         runs: &delivered.runs,
         timeline,
         series,
+        is_timeless: args.preset == "table",
     };
     std::fs::write(path, render(&report)).map_err(|e| not_written(path, &e))
 }
 
 fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
     let t = &outcome.total;
-    say!("{} lines, {} events, {} buckets, {} rows judged, {} anomalies", outcome.lines, t.documents, t.buckets, t.rows, t.anomalies);
+    say!(
+        "{}, {}, {}, {} judged, {}",
+        counted(outcome.lines, "line", "lines"),
+        counted(t.documents, "event", "events"),
+        counted(t.buckets, "bucket", "buckets"),
+        counted(t.rows, "row", "rows"),
+        counted(t.anomalies, "anomaly", "anomalies")
+    );
     if delivered.anomalies.is_empty() {
         say!("Nothing was unusual enough to report.");
         return;
-        is_timeless: args.preset == "table",
     }
     table::lines(&delivered.anomalies, args.top).iter().for_each(|l| say!("{l}"));
     let more = (delivered.anomalies.len() as u64 + delivered.left_out).saturating_sub(args.top as u64);

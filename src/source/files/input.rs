@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use super::lines::{Lines, MAX_LINE_BYTES, Next};
 use super::open::{InputError, Packing, STDIN, open, words};
 use crate::formats::{self, FormatOptions, LineReader, LogFormat, ReadLine};
-use crate::model::problem::{instead_of, printable};
+use crate::model::problem::{counted, instead_of, printable};
 use crate::model::{EventBatch, Fields, Problems};
 
 /// Events after which a batch is handed on: its columns still fit the second-level cache.
@@ -191,7 +191,8 @@ impl Input {
         } else {
             format!("is damaged ({})", words(e))
         };
-        InputError::useless(&self.path, format!("the {packing} {how}; the {} whole lines before that were used", self.line_number))
+        let used = counted(self.line_number, "whole line before that was used", "whole lines before that were used");
+        InputError::useless(&self.path, format!("the {packing} {how}; the {used}"))
     }
 
     /// What is wrong with a file that gave no event.
