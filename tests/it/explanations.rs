@@ -215,7 +215,7 @@ fn take_back(job: &Job, b: &mut Bucket, row: usize, c: &Contributor) {
     // What goes on for too long without a change is taken back by a change.
     b.columns[f][row] = if c.typical.is_nan() { before * 1.2 + 1.0 } else { c.typical };
     let factor = b.columns[f][row] / before;
-    if c.reference.starts_with("own other features") || !factor.is_finite() {
+    if c.reference.starts_with("expected ") || !factor.is_finite() {
         return;
     }
     for g in (0..job.features.len()).filter(|&g| goes_along(job, f, g)) {

@@ -20,13 +20,18 @@ pub(super) struct Share {
     pub(super) upper: f64,
     /// Weight of its share of the row's surprise.
     pub(super) weight: f64,
+    /// What it was compared with, where that is its own past.
     pub(super) reference: &'static str,
+    /// True where what is usual comes from the other features; the one of them that says most of it.
+    pub(super) is_by_others: bool,
+    pub(super) beside: Option<usize>,
 }
 
 impl Panel {
     /// Explains a row that `judge` gave. Features that are absent or unknown are left out.
     pub(super) fn explain(&self, slot: usize, row: &Row) -> Vec<Share> {
         let Some(tracks) = self.tracks_of(slot) else { return Vec::new() };
+        let relations = self.relations(slot, row, tracks);
         let mut shares = Vec::new();
         for (f, ((j, track), feature)) in row.features.iter().zip(tracks).zip(&self.features).enumerate() {
             let (true, Some(scale)) = (j.is_known, feature.scale) else { continue };
@@ -35,18 +40,55 @@ impl Panel {
             let implied = if statistic.is_by_others() { j.implied * j.spread } else { 0.0 };
             let usual = j.y - j.residual + implied;
             let back = |y: f32| scale.back(y, track.unit);
-            let band = (back(usual - BAND * j.spread), back(usual + BAND * j.spread));
+            let half = BAND * j.spread * if statistic.is_by_others() { unit_beside(j) } else { 1.0 };
+            let band = (back(usual - half), back(usual + half));
+            // Tails are learned, bands are not: one that holds what is surprising says nothing against it.
+            let is_inside = (usual - half..=usual + half).contains(&j.y) && j.surprise > ORDINARY;
             let remembered = statistic.remembered(j).map(|mean| back(usual + mean * j.spread));
             // The band is one of single buckets: it says nothing of their mean, nor of how long they stay the same.
             let (typical, (lower, upper)) = match (statistic, remembered) {
                 (Statistic::Flat, _) => (f64::NAN, (f64::NAN, f64::NAN)),
                 (_, Some(_)) => (back(usual), (f64::NAN, f64::NAN)),
+                _ if is_inside => (back(usual), (f64::NAN, f64::NAN)),
                 _ => (back(usual), band),
             };
-            shares.push(Share { feature: f, remembered, typical, lower, upper, weight: weight(j), reference: statistic.reference() });
+            let (is_by_others, beside) = (statistic.is_by_others(), strongest_other(&relations[f], row, f));
+            let (weight, reference) = (weight(j), statistic.reference());
+            shares.push(Share { feature: f, remembered, typical, lower, upper, weight, reference, is_by_others, beside });
         }
         shares
     }
+}
+
+impl Share {
+    /// What the value was compared with, in words; `name` and `value` tell of other features.
+    pub(super) fn words(&self, name: impl Fn(usize) -> String, value: impl Fn(usize) -> f64) -> String {
+        if !self.is_by_others {
+            return self.reference.to_owned();
+        }
+        let expected =
+            self.beside.map_or_else(|| "expected beside its other features".to_owned(), |g| format!("expected at {} {}", name(g), short(value(g))));
+        if self.reference.is_empty() { expected } else { format!("{expected}, {}", self.reference) }
+    }
+}
+
+/// The feature that says most of what is expected of feature `f`: closely related, and moved itself.
+fn strongest_other(relations: &[f32], row: &Row, f: usize) -> Option<usize> {
+    let says = |g: usize| relations[g].abs() * row.features[g].joint.abs().max(1.0);
+    let others = (0..relations.len()).filter(|&g| g != f && row.features[g].is_known && relations[g] != 0.0);
+    others.max_by(|&a, &b| says(a).total_cmp(&says(b)))
+}
+
+/// What is left beside the other features has standard deviations of its own: how many of the feature's one of them is.
+fn unit_beside(j: &Judgement) -> f32 {
+    if j.left.abs() > 1e-3 { (j.joint - j.implied) / j.left } else { 1.0 }
+}
+
+/// A number for people.
+fn short(x: f64) -> String {
+    let decimals = if x.abs() >= 100.0 || x.fract() == 0.0 { 0 } else { 2 };
+    let text = format!("{x:.decimals$}");
+    if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 fn weight(j: &Judgement) -> f64 {
@@ -71,18 +113,16 @@ impl Statistic {
             Self::LeftSlow => j.means[3],
             _ => return None,
         };
-        // What is left beside the other features is kept in standard deviations of its own.
-        let unit = if self.is_by_others() && j.left.abs() > 1e-3 { (j.joint - j.implied) / j.left } else { 1.0 };
-        Some(mean * unit)
+        Some(mean * if self.is_by_others() { unit_beside(j) } else { 1.0 })
     }
 
     /// What the value was compared with.
     const fn reference(self) -> &'static str {
         match self {
             Self::Own => "own history",
-            Self::Left => "own other features",
+            Self::Left => "",
             Self::OwnFast | Self::OwnSlow => "own history, mean of several buckets",
-            Self::LeftFast | Self::LeftSlow => "own other features, mean of several buckets",
+            Self::LeftFast | Self::LeftSlow => "mean of several buckets",
             Self::Flat => "never so long the same value",
         }
     }

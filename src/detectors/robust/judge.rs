@@ -116,14 +116,21 @@ impl Panel {
         }
     }
 
-    /// Fills in what is left of every residual when the others are known. Only residuals against the hourly mean keep the relation.
-    fn relate(&self, slot: usize, row: &mut Row, tracks: &[Track]) {
+    /// How the features that are known in this row move together: the precision of their residuals.
+    pub(super) fn relations(&self, slot: usize, row: &Row, tracks: &[Track]) -> relation::Matrix {
         let n = self.features.len();
         let settled = tracks.iter().filter(|t| t.learned > 0.0).map(|t| t.settled).fold(f32::MAX, f32::min);
         let mut p = relation::precision(self.covariance_of(slot), n, settled.min(1e6));
         for f in (0..n).filter(|&f| !row.features[f].is_known) {
             relation::leave_out(&mut p, n, f);
         }
+        p
+    }
+
+    /// Fills in what is left of every residual when the others are known. Only residuals against the hourly mean keep the relation.
+    fn relate(&self, slot: usize, row: &mut Row, tracks: &[Track]) {
+        let n = self.features.len();
+        let p = self.relations(slot, row, tracks);
         let mut z = [0.0f32; MAX];
         z.iter_mut().zip(&row.features).for_each(|(z, j)| *z = j.joint);
         for (i, (j, track)) in row.features.iter_mut().zip(tracks).enumerate() {

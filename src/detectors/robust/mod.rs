@@ -169,7 +169,9 @@ impl Detector for Robust {
             for share in panel.explain(slot, row_judged) {
                 let (Some(name), Some(&actual)) = (self.names.get(i * MAX + share.feature), values.get(share.feature)) else { continue };
                 let seen = share.remembered.unwrap_or(actual);
-                let base = Contributor::new(name, seen, share.typical, share.weight, share.reference);
+                let other = |g: usize| self.names.get(i * MAX + g).map_or_else(String::new, |n| n.replace('_', " "));
+                let words = share.words(other, |g| values.get(g).copied().unwrap_or(f64::NAN));
+                let base = Contributor::new(name, seen, share.typical, share.weight, &words);
                 out.push(Contributor { lower: share.lower, upper: share.upper, ..base });
             }
         }

@@ -72,6 +72,24 @@ fn explanations_sum_to_the_surprise_and_name_the_feature() {
 }
 
 #[test]
+fn what_does_not_fit_the_other_features_is_told_with_the_one_that_says_so() {
+    let (_, rows, d, mut noise) = trained();
+    let [requests, bytes] = traffic(&mut noise, 0);
+    // Both lie within their own range; bytes do not fit the requests.
+    let (requests, bytes) = ((requests * 1.08).round(), bytes * 0.75);
+    let why = rows.explain(d.as_ref(), &columns(&[requests, bytes]), 0);
+    for c in &why {
+        let other = if c.feature == "bytes" { format!("requests {requests}") } else { format!("bytes {bytes:.0}") };
+        assert_eq!(c.reference, format!("expected at {other}"), "{why:?}");
+        assert!(c.lower.is_nan() || c.actual < c.lower || c.actual > c.upper, "{why:?}");
+    }
+    assert!(
+        why[0].lower.is_finite() && (why.iter().find(|c| c.feature == "bytes").unwrap().typical / (requests * 700.0) - 1.0).abs() < 0.1,
+        "{why:?}"
+    );
+}
+
+#[test]
 fn alarms_about_a_new_level_end_within_a_day() {
     let (_, mut rows, mut d, mut noise) = trained();
     let mut loud = Vec::new();
