@@ -12,6 +12,7 @@ use crate::config::{self, Config, Environment, Login};
 use crate::schedule::clock::{Clock, SystemClock};
 use crate::setup::artefacts::Lifecycle;
 use crate::setup::install::{Change, SetupError, Step, apply, lifecycle, plan};
+use crate::setup::mapping::misfits;
 
 /// Arguments of `setup`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -50,7 +51,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match done {
         Ok(()) => Exit::Ok,
         Err(Failure(exit, message)) => {
-            eprintln!("elkhound: {message}");
+            message.lines().for_each(|l| eprintln!("elkhound: {l}"));
             exit
         }
     }
@@ -81,17 +82,22 @@ async fn set_up(config: Config, args: &Args, is_json: bool) -> Result<(), Failur
     if !is_dry {
         apply(&cluster, &steps).await?;
     }
+    let misfits = misfits(&cluster, &config.indices.prefix).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
     let by = match lifecycle(&flavor) {
         Lifecycle::Ilm => "index lifecycle management",
         Lifecycle::Ism => "index state management",
         Lifecycle::Own => "Elkhound itself, this engine has no policies",
     };
     if is_json {
-        say!("{}", json!({ "engine": flavor.name(), "retention_by": by, "dry_run": is_dry, "steps": steps }));
+        say!("{}", json!({ "engine": flavor.name(), "retention_by": by, "dry_run": is_dry, "steps": steps, "misfits": misfits }));
     } else {
         print(&flavor.name(), by, &steps, is_dry);
     }
-    dashboards::install(&args.dashboards, &config, is_dry, is_json).await.map_err(|(exit, message)| Failure(exit, message))
+    dashboards::install(&args.dashboards, &config, is_dry, is_json).await.map_err(|(exit, message)| Failure(exit, message))?;
+    match misfits.iter().map(|m| format!("{}\n  -> {}", m.text, m.mend)).collect::<Vec<_>>() {
+        told if told.is_empty() => Ok(()),
+        told => Err(Failure(Exit::Failure, told.join("\n"))),
+    }
 }
 
 fn print(engine: &str, by: &str, steps: &[Step], is_dry: bool) {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::install::{self, Change};
-use super::{fields, privileges};
+use super::{fields, mapping, privileges};
 use crate::cluster::fields::field_caps;
 use crate::cluster::{Cluster, ClusterError, ErrorKind, Flavor, Product};
 use crate::config::{Config, ConfigError};
@@ -70,6 +70,10 @@ pub async fn check(cluster: &Cluster, flavor: &Flavor, config: &Config, now_ms: 
         Err(e) => out.push(Finding::of_error("privileges", &e)),
     }
     out.push(installed(cluster, flavor, config, now_ms).await);
+    match mapping::misfits(cluster, prefix).await {
+        Ok(misfits) => out.extend(misfits.into_iter().map(|m| Finding::new(Level::Error, "own indices", m.text, m.mend))),
+        Err(e) => out.push(Finding { level: Level::Warning, ..Finding::of_error("own indices", &e) }),
+    }
     for job in &config.jobs {
         out.extend(job_fields(cluster, job).await);
     }

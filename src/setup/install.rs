@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::artefacts::{self, Artefact, Lifecycle};
+use super::mapping::{self, Live};
 use super::{Kind, retention};
 use crate::cluster::{Call, Cluster, ClusterError, ErrorKind, Flavor, Product, path};
 use crate::config::IndicesConfig;
@@ -82,8 +83,9 @@ pub async fn plan(cluster: &Cluster, flavor: &Flavor, indices: &IndicesConfig, n
     for template in artefacts::templates(indices, lifecycle) {
         steps.push(compared(&template, stored.get(&template.title).map(|body| (body.clone(), None))));
     }
+    let live = mapping::live(cluster, &indices.prefix).await?;
     for kind in Kind::ALL {
-        steps.extend(index_steps(kind, indices, &there, &steps, now_ms));
+        steps.extend(index_steps(kind, indices, (&there, &live), &steps, now_ms));
     }
     if lifecycle == Lifecycle::Own {
         let names: Vec<String> = there.keys().cloned().collect();
@@ -198,21 +200,20 @@ fn attach(policy: &Artefact, lifecycle: Lifecycle, indices: &IndicesConfig, ther
 }
 
 /// Existing indices of a kind.
-fn of_kind<'a>(kind: Kind, indices: &IndicesConfig, there: &'a BTreeMap<String, Value>) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    let (alias, is_monthly) = (kind.alias(&indices.prefix), kind.is_monthly());
-    there
-        .iter()
-        .filter(move |(name, _)| if is_monthly { name.strip_prefix(&alias).is_some_and(|rest| rest.starts_with('-')) } else { **name == alias })
+fn of_kind<'a>(kind: Kind, indices: &'a IndicesConfig, there: &'a BTreeMap<String, Value>) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    there.iter().filter(move |(name, _)| mapping::is_of(kind, name, &indices.prefix))
 }
 
 /// New mapping and missing alias for the indices of a kind that are there; the index that is needed now if it is not.
-fn index_steps(kind: Kind, indices: &IndicesConfig, there: &BTreeMap<String, Value>, steps: &[Step], now_ms: i64) -> Vec<Step> {
+fn index_steps(kind: Kind, indices: &IndicesConfig, (there, live): (&BTreeMap<String, Value>, &Live), steps: &[Step], now_ms: i64) -> Vec<Step> {
     let mut out = Vec::new();
     let alias = kind.alias(&indices.prefix);
     let component = format!("component template {alias}-mappings");
     let is_new_mapping = steps.iter().any(|s| s.title == component && s.change != Change::Unchanged);
     for (name, aliases) in of_kind(kind, indices, there) {
-        if is_new_mapping {
+        // What clashes cannot be put: `misfits` tells of it.
+        let differences = live.get(name).map(|m| mapping::compare(&kind.mapping(), m)).unwrap_or_default();
+        if (is_new_mapping || differences.is_short) && differences.clashing.is_empty() {
             out.push(step(format!("mapping of {name}"), Change::Update, "PUT", path(&[name, "_mapping"]), kind.mapping()));
         }
         if kind.is_monthly() && aliases.pointer(&format!("/aliases/{alias}")).is_none() {

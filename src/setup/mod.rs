@@ -9,6 +9,7 @@ pub mod check;
 pub mod fields;
 pub mod install;
 pub mod kind;
+pub mod mapping;
 pub mod privileges;
 pub mod retention;
 

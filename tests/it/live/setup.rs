@@ -76,6 +76,47 @@ async fn setup_is_idempotent_and_what_it_installs_takes_our_documents() {
 }
 
 #[tokio::test]
+async fn an_index_that_was_there_before_its_template_is_filled_up_or_told_with_the_mend() {
+    const PREFIX: &str = "elktest-misfit";
+    for engine in engines::all().await {
+        let name = &engine.name;
+        clean(&engine, PREFIX).await;
+        let (state, runs, anomalies) = (format!("{PREFIX}-state"), monthly_index(PREFIX, "runs", NOW_MS), monthly_index(PREFIX, "anomalies", NOW_MS));
+        // A worker of another make wrote a document; an index is empty, with one wrong field; one lacks fields only.
+        let document = json!({ "job": "web", "next_ms": 1_768_435_200_000i64 });
+        engine.send(Call::put(path(&[&state, "_doc", "x"])).with("refresh", "true").json(&document)).await;
+        engine
+            .send(
+                Call::put(path(&[&runs]))
+                    .json(&json!({ "mappings": { "properties": { "elkhound": { "properties": { "job": { "type": "text" } } } } } })),
+            )
+            .await;
+        engine.send(Call::put(path(&[&anomalies])).json(&json!({ "mappings": { "properties": { "@timestamp": { "type": "date" } } } }))).await;
+        let config = config(PREFIX, "");
+        let steps = plan(&engine.cluster, &engine.flavor, &config.indices, NOW_MS).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        apply(&engine.cluster, &steps).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let again = plan(&engine.cluster, &engine.flavor, &config.indices, NOW_MS).await.unwrap();
+        let changed: Vec<_> = again.iter().filter(|s| s.change != Change::Unchanged).map(|s| &s.title).collect();
+        assert_eq!(changed, [] as [&String; 0], "{name}: what can be added is added once");
+
+        let findings = check(&engine.cluster, &engine.flavor, &config, NOW_MS).await;
+        let told: Vec<_> = findings.iter().filter(|f| f.about == "own indices" && f.level == Level::Error).collect();
+        assert_eq!(told.len(), 2, "{name}: {findings:#?}");
+        assert!(
+            told[0].text.contains(&runs) && told[0].text.contains("1 field cannot be changed there: `elkhound.job` is text, not keyword"),
+            "{name}: {told:#?}"
+        );
+        assert!(told[0].mend.contains("DELETE /") && told[0].mend.contains("no document"), "{name}: {told:#?}");
+        assert!(
+            told[1].text.contains(&state) && told[1].text.contains("`job` is text, not keyword, `next_ms` is long, not date"),
+            "{name}: {told:#?}"
+        );
+        assert!(told[1].mend.contains("_reindex"), "{name}: {told:#?}");
+        clean(&engine, PREFIX).await;
+    }
+}
+
+#[tokio::test]
 async fn an_upgrade_of_a_template_reaches_old_indices_and_expired_ones_go() {
     const PREFIX: &str = "elktest-upgrade";
     for engine in engines::all().await {
