@@ -233,6 +233,64 @@ fn without_findings_the_page_says_so() {
     assert!(dom.contains("No anomalies: nothing in this data was rare enough to report."));
 }
 
+/// What a reader sees of a page, as text, and the controls that can be seen, with or without scripts, on the screen or on paper:
+/// the page stands in a frame of another one that looks at it. On paper the rules for print are made rules for everything.
+fn seen(name: &str, html: &str, has_scripts: bool, is_on_paper: bool) -> Option<(String, String)> {
+    assert!(html.contains("@media print{"), "the page has rules for print");
+    let html = if is_on_paper { html.replace("@media print{", "@media all{") } else { html.to_owned() };
+    let inner = html.replace('&', "&amp;").replace('"', "&quot;");
+    let may = if has_scripts { "allow-same-origin allow-scripts" } else { "allow-same-origin" };
+    let outer = format!(
+        "<!doctype html><meta charset=\"utf-8\"><iframe id=\"f\" sandbox=\"{may}\" width=\"1280\" height=\"2300\" srcdoc=\"{inner}\"></iframe>\
+         <pre id=\"text\"></pre><pre id=\"controls\"></pre><script>document.getElementById('f').addEventListener('load', (e) => {{\
+         const d = e.target.contentDocument;\
+         document.getElementById('text').textContent = d.body.innerText;\
+         document.getElementById('controls').textContent = [...d.querySelectorAll('button, input, select')]\
+         .filter((c) => c.checkVisibility()).map((c) => c.id || c.className || c.textContent).join('|');\
+         }});</script>"
+    );
+    let dom = open(name, &outer, &[])?;
+    let part = |id: &str| {
+        let after = dom.split(&format!("<pre id=\"{id}\">")).nth(1).and_then(|r| r.split("</pre>").next());
+        after.unwrap_or_else(|| panic!("no {id} in {}", &dom[dom.len().saturating_sub(500)..])).to_owned()
+    };
+    Some((part("text"), part("controls")))
+}
+
+#[test]
+fn without_scripts_the_strongest_findings_stand_in_a_table() {
+    let (all, runs) = (a_day(), runs());
+    let html = render(&report(&all, &runs));
+    let Some((text, controls)) = seen("report-plain", &html, false, false) else { return };
+    assert!(text.contains("Scripts are off, so this is the plain list of the 100 strongest of 101 findings."), "{text}");
+    for shown in ["2001:db8::dead:beef:cafe:1", "critical", "What happened", "failed logins in 5 minutes where 2 are usual", "600,000"] {
+        assert!(text.contains(shown), "{shown} is not on the page:\n{text}");
+    }
+    assert_eq!(text.matches("in 5 minutes where").count(), 100);
+    assert!(controls.is_empty() && !text.contains("Clear filters"), "what needs a script is not shown: {controls}");
+    let Some((text, _)) = seen("report-plain-empty", &render(&Report { anomalies: &[], ..report(&[], &runs) }), false, false) else { return };
+    assert!(text.contains("No anomalies: nothing in this data was rare enough to report."), "{text}");
+}
+
+#[test]
+fn on_paper_there_are_findings_and_no_controls() {
+    let (all, runs) = (a_day(), runs());
+    let html = render(&report(&all, &runs));
+    let Some((text, controls)) = seen("report-screen", &html, true, false) else { return };
+    assert!(text.contains("Clear filters") && ["f-text", "f-clear", "next"].iter().all(|c| controls.split('|').any(|x| x == *c)), "{controls}");
+    let Some((text, controls)) = seen("report-print", &html, true, true) else { return };
+    for shown in ["Findings over time", "2001:db8::dead:beef:cafe:1", "failed logins in 5 minutes where 2 are usual", "Page 1 of 3", "What was read"]
+    {
+        assert!(text.contains(shown), "{shown} is not on paper:\n{text}");
+    }
+    for gone in ["Clear filters", "Skip to the findings", "Arrow keys", "Previous"] {
+        assert!(!text.contains(gone), "{gone} is on paper:\n{text}");
+    }
+    // Names that lead somewhere, heads of columns and coloured cells stay: they are what is read.
+    let left: Vec<&str> = controls.split('|').filter(|c| !["link", "link key", "sort", "low", "medium", "high", "critical"].contains(c)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn the_status_page_shows_jobs_and_windows() {
     let telemetry = Telemetry::new(std::sync::Arc::new(|| START_MS + 290 * SPAN_MS));
