@@ -292,6 +292,22 @@ fn on_paper_there_are_findings_and_no_controls() {
 }
 
 #[test]
+fn rows_of_a_table_have_a_number_and_no_date_in_a_browser() {
+    let mut all = vec![anomaly("20", 0, 90.0, vec![contributor("a", 9.0, 0.9, 1.0)]), anomaly("3", 0, 60.0, vec![contributor("a", 2.0, 0.9, 1.0)])];
+    for a in &mut all {
+        (a.preset, a.start_ms, a.since_ms, a.span_ms) = (Some("table".into()), 86_400_000, 86_400_000, 86_400_000);
+    }
+    let run = RunDocument { job: "table".into(), start_ms: 86_400_000, end_ms: 2 * 86_400_000, verdict: "done".into(), ..RunDocument::default() };
+    let timeline = vec![TimelinePoint { start_ms: 86_400_000, documents: 21, entities: 21 }];
+    let html = render(&Report { is_timeless: true, timeline, series: Vec::new(), ..report(&all, std::slice::from_ref(&run)) });
+    for has_scripts in [true, false] {
+        let Some((text, _)) = seen("report-table", &html, has_scripts, false) else { return };
+        assert!(text.contains("row 20") && text.contains("row 3") && text.contains("1 window"), "{text}");
+        assert!(!text.contains("1970") && !text.contains("Findings over time"), "{text}");
+    }
+}
+
+#[test]
 fn the_status_page_shows_jobs_and_windows() {
     let telemetry = Telemetry::new(std::sync::Arc::new(|| START_MS + 290 * SPAN_MS));
     for run in runs() {
