@@ -88,7 +88,11 @@ fn why_nothing(args: &Args, outcome: &Outcome) -> String {
     match (total.documents, &args.train_until) {
         (0, _) if total.problems.is_empty() && chosen_by.is_some() => {
             let field = chosen_by.unwrap_or_default();
-            format!("preset `{}` chooses its events by the field `{field}`, and no line has it; {}", args.preset, outcome.absences.way_out(field))
+            format!(
+                "preset `{}` chooses its events by the field `{field}`, and no line has it; {}; `elkhound parts presets` lists the others",
+                args.preset,
+                outcome.absences.way_out(field)
+            )
         }
         (0, _) if total.problems.is_empty() => {
             format!(
