@@ -82,6 +82,7 @@ fn a_field_that_no_line_has_is_named_and_one_that_a_single_line_has_is_not() {
     let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
     let expected = serde_json::json!([{ "field": "rule.id", "name": "rul_id", "features": ["distinct_rules", "rules"], "is_text": false }]);
     assert_eq!(summary["absent_fields"], expected);
+    assert!(summary["nothing_was_judged"].as_str().is_some_and(|why| why.starts_with("--map rule.id=rul_id: no line has")), "{summary}");
     let (code, _, err) = with(&["--map", "host.name=user.name", "--map", "rule.id=rule_id"]);
     assert!(code == 0 && err.contains("199 lines name no entity (host.name)") && !err.contains("--map"), "{code} {err}");
 }

@@ -16,7 +16,7 @@ pub fn add(total: &mut RunDocument, run: &RunDocument) {
     if total.buckets == 0 {
         total.start_ms = run.start_ms;
     }
-    total.end_ms = run.end_ms;
+    total.end_ms = if total.buckets == 0 { run.end_ms } else { total.end_ms.max(run.end_ms) };
     total.buckets += run.buckets;
     total.documents += run.documents;
     total.skipped_documents += run.skipped_documents;
@@ -34,15 +34,17 @@ pub fn add(total: &mut RunDocument, run: &RunDocument) {
 
 /// Prints everything and says how the program ends: not well when a file could not be used to its end.
 pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) -> Exit {
+    let total = &outcome.total;
+    let is_unjudged = total.rows == 0 || outcome.absences.is_nothing_judged || outcome.is_all_learned(args);
+    let useless = (is_unjudged && outcome.lines > 0 && outcome.failures.is_empty()).then(|| why_nothing(args, outcome));
     if json {
-        print_json(args, outcome, delivered)
+        print_json(args, outcome, delivered, useless.as_deref())
     } else {
         print_text(args, outcome, delivered)
     }
     for c in outcome.choices.iter().filter(|_| !json) {
         eprintln!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
     }
-    let total = &outcome.total;
     for Problem { kind, count, example } in &total.problems {
         if kind != "truncated_file" && kind != "unreadable_file" {
             eprintln!("elkhound: {count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300));
@@ -63,15 +65,12 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
         );
     }
     outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
-    let is_unjudged = total.rows == 0 || outcome.absences.is_nothing_judged || outcome.is_all_learned(args);
-    let is_useless = is_unjudged && outcome.lines > 0 && outcome.failures.is_empty();
-    if is_useless {
-        eprintln!("elkhound: nothing was judged: {}", why_nothing(args, outcome));
-    } else {
-        outcome.absences.lines(&args.preset).iter().for_each(|line| eprintln!("elkhound: {line}"));
+    match &useless {
+        Some(why) => eprintln!("elkhound: nothing was judged: {why}"),
+        None => outcome.absences.lines(&args.preset).iter().for_each(|line| eprintln!("elkhound: {line}")),
     }
     match outcome.failures.first() {
-        None if is_useless || outcome.absences.is_wrong_map() => Exit::BadInput,
+        None if useless.is_some() || outcome.absences.is_wrong_map() => Exit::BadInput,
         None => Exit::Ok,
         Some(f) if f.is_missing => Exit::NoInput,
         Some(_) => Exit::BadInput,
@@ -165,7 +164,7 @@ fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
     }
 }
 
-fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
+fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered, useless: Option<&str>) {
     let mut ranked: Vec<_> = delivered.anomalies.iter().collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (a.start_ms, &a.entity_key).cmp(&(b.start_ms, &b.entity_key))));
     let t = &outcome.total;
@@ -183,6 +182,7 @@ fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered) {
         "failures": outcome.failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>(),
         "choices": outcome.choices,
         "absent_fields": outcome.absences.fields,
+        "nothing_was_judged": useless,
         "anomaly_count": t.anomalies,
         "anomalies": ranked.into_iter().map(to_document).collect::<Vec<_>>(),
     });
