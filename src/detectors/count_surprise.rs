@@ -6,7 +6,9 @@
 //!   first time (Good-Turing's idea: what was never seen is as likely as novelties have been), and `a` is `prior_rows`;
 //! * that it comes so often, given that it comes: Student's predictive law of ln n, with mean and variance shrunk to the
 //!   population's (conjugate normal model: Gelman et al., *Bayesian Data Analysis*, 3rd ed., ch. 3). Counts of alerts come
-//!   in bursts over several decades; a Poisson or negative binomial law calls every burst a wonder.
+//!   in bursts over several decades; a Poisson or negative binomial law calls every burst a wonder. Counting itself has
+//!   noise, though: the variance of ln n is never below the `1 / n` of a Poisson count (delta method). Without that floor
+//!   a value that always came once is known ever more exactly, and twice becomes a wonder.
 //!
 //! Surprises add over the values of a row, and because values depend on each other the sum is calibrated on the job's own
 //! past ([`Excess`]). What the other entities show at the moment is added as prior odds (`others`).
@@ -208,6 +210,8 @@ fn how_often(count: u64, own: Moments, all: Moments) -> (f64, f64) {
     let k = own.buckets;
     let mean = (own.ln + all_mean) / (k + 1.0);
     let spread = (own.squares() + SPREAD_ROWS * all_spread.clamp(LEAST_SPREAD, SPREAD)) / (k + SPREAD_ROWS);
+    // Counts are whole numbers: how closely they agreed so far says nothing below the noise of counting.
+    let spread = spread.max((-mean).exp());
     let t = (x - mean) / (spread * (1.0 + 1.0 / (k + 1.0))).sqrt();
     // Only more than usual counts, and the median costs nothing.
     let surprise = if t > 0.0 { student_surprise(t, k + SPREAD_ROWS) - std::f64::consts::LOG10_2 } else { 0.0 };
@@ -333,6 +337,19 @@ mod tests {
         let parts = board.explain(d.as_ref(), "web");
         assert_eq!((parts[0].feature.as_str(), parts[0].reference.as_str()), ("rules=400", "own history"));
         assert!(parts[0].typical < 5.0);
+    }
+
+    #[test]
+    fn a_value_that_always_came_once_may_come_twice_however_long_it_did() {
+        let seen = |k: f64, ln: f64| Moments { buckets: k, ln: k * ln, ln2: k * ln * ln };
+        for k in [10.0, 1e3, 1e6] {
+            let (twice, _) = how_often(2, seen(k, 0.0), seen(10.0 * k, 0.0));
+            let (many, _) = how_often(200, seen(k, 0.0), seen(10.0 * k, 0.0));
+            assert!(twice < 0.5 && many > 3.0, "{k}: {twice} {many}");
+            // A hundred every time: three times as many are news, one more is not.
+            let hundred = seen(k, 100f64.ln());
+            assert!(how_often(101, hundred, hundred).0 < 0.1 && how_often(300, hundred, hundred).0 > 3.0, "{k}");
+        }
     }
 
     #[test]
