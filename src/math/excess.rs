@@ -246,6 +246,7 @@ fn is_after_a_gap(mass: &[f64], from: usize, at: usize, mean: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::math::chance::Chance;
 
     fn learned(n: usize, scale: f64) -> Excess {
         let mut e = Excess::new(0.05, 100.0, scale);
@@ -288,5 +289,83 @@ mod tests {
         (0..1_000).for_each(|_| e.observe(0.0, 1.0));
         e.decay_and_fit(1.0);
         assert!(e.surprise(0.0) < 0.01 && e.surprise(1.0) > 2.0);
+    }
+
+    fn exponential(c: &mut Chance) -> f64 {
+        -(1.0 - c.unit()).ln()
+    }
+
+    fn t3(c: &mut Chance) -> f64 {
+        let z = c.normal();
+        z.abs() / ((0..3).map(|_| c.normal().powi(2)).sum::<f64>() / 3.0).sqrt()
+    }
+
+    /// What quiet statistics look like: sums of surprises, logarithms of numbers of several laws, a few values with noise.
+    const LAWS: [(&str, fn(&mut Chance) -> f64); 9] = [
+        ("exponential", exponential),
+        ("sum of four", |c| (0..4).map(|_| exponential(c)).sum()),
+        ("half normal", |c| c.normal().abs()),
+        ("ln of lognormal", |c| (2.0 * c.normal()).exp().ln_1p()),
+        ("ln of Pareto 1.5", |c| (1.0 - c.unit()).powf(-1.0 / 1.5).ln_1p()),
+        ("ln of t3", |c| (10.0 * t3(c)).ln_1p()),
+        ("bursts in a hundredth", |c| exponential(c) * if c.unit() < 0.01 { 3.0 } else { 1.0 }),
+        ("a few rare values", |c| (0..6).map(|i| if c.unit() < 0.03 { 1.5 + 0.2 * f64::from(i) } else { 0.0 }).sum::<f64>() + 0.2 * exponential(c)),
+        ("values only", |c| (0..6).map(|_| if c.unit() < 0.03 { 1.7 } else { 0.0 }).sum()),
+    ];
+
+    fn taught(rows: usize, mut draw: impl FnMut() -> f64) -> Excess {
+        let mut e = Excess::new(0.05, 100.0, 4.0).leaving_out();
+        for _ in 0..rows {
+            e.observe(draw(), 1.0);
+        }
+        e.decay_and_fit(1.0);
+        e
+    }
+
+    /// -log10 of the share of fresh draws at or above each claim.
+    fn seen(e: &Excess, c: &mut Chance, law: fn(&mut Chance) -> f64, claims: &[f64]) -> Vec<f64> {
+        const DRAWS: usize = 100_000;
+        let s: Vec<f64> = (0..DRAWS).map(|_| e.surprise(law(c))).collect();
+        claims.iter().map(|x| -(s.iter().filter(|s| *s >= x).count().max(1) as f64 / DRAWS as f64).log10()).collect()
+    }
+
+    /// Claims of 1 to 4 hold within a factor of 2 (3 at 4, where ten draws are expected; less often than
+    /// claimed is allowed there for light tails); of statistics that are a few values, within a factor of 6.
+    fn assert_claims(name: &str, e: &Excess, c: &mut Chance, law: fn(&mut Chance) -> f64) {
+        for (claim, seen) in [1.0, 2.0, 3.0, 4.0].into_iter().zip(seen(e, c, law, &[1.0, 2.0, 3.0, 4.0])) {
+            let (over, under) = match name {
+                "a few rare values" | "values only" => (0.8, 1.0),
+                _ if claim > 3.5 => (0.48, 1.0),
+                _ => (0.3, 0.3),
+            };
+            assert!(claim - seen < over && seen - claim < under, "{name}: {claim} is {seen}; {:?}", e.law);
+        }
+    }
+
+    #[test]
+    fn claims_hold_on_quiet_draws_of_several_laws() {
+        for (name, law) in LAWS {
+            for (rows, seed) in [(3_000, 1), (20_000, 2)] {
+                let mut c = Chance::new(seed, 5);
+                let e = taught(rows, || law(&mut c));
+                assert_eq!(e.stray, e.counts.len(), "{name}: rows were left out");
+                assert_claims(name, &e, &mut c, law);
+            }
+        }
+    }
+
+    #[test]
+    fn two_per_cent_of_another_population_neither_widen_the_tail_nor_hide_in_it() {
+        for (name, law) in LAWS {
+            let mut c = Chance::new(3, 5);
+            let largest = (0..2_000).map(|_| law(&mut c)).fold(0.0, f64::max);
+            let far = |c: &mut Chance| largest * (2.0 + 0.2 * c.normal().abs());
+            let e = taught(6_000, || if c.unit() < 0.02 { far(&mut c) } else { law(&mut c) });
+            assert!(e.stray < e.counts.len() && e.surprise(2.0 * largest) > 3.5, "{name}: {} {:?}", e.surprise(2.0 * largest), e.law);
+            assert_claims(name, &e, &mut c, law);
+            // A tenth of the rows is a second way of being normal.
+            let many = taught(6_000, || if c.unit() < 0.1 { far(&mut c) } else { law(&mut c) });
+            assert!(many.stray == many.counts.len() && many.surprise(2.0 * largest) < 2.0, "{name}");
+        }
     }
 }
