@@ -307,7 +307,8 @@ fn attacks_in_two_per_cent_of_the_training_rows_hide_no_later_ones() {
 fn alarms_about_a_new_level_end_in_the_stated_time() {
     for (detector, stated) in ADAPTS {
         let (mut last, mut reported) = (0, 0);
-        for seed in 1..=1 {
+        // Those with a tail that leaves rows out may find another cause for an alarm late: more often.
+        for seed in 1..=if matches!(*detector, "population" | "count_surprise") { 4 } else { 1 } {
             let mut world = World::new(Job {
                 calibration: elkhound::model::job::CalibrationBy::Detectors,
                 ..job(&["requests", "bytes"], &["pages"], &[detector], HOUR)
