@@ -300,8 +300,10 @@ mod tests {
         z.abs() / ((0..3).map(|_| c.normal().powi(2)).sum::<f64>() / 3.0).sqrt()
     }
 
+    type Draw = fn(&mut Chance) -> f64;
+
     /// What quiet statistics look like: sums of surprises, logarithms of numbers of several laws, a few values with noise.
-    const LAWS: [(&str, fn(&mut Chance) -> f64); 9] = [
+    const LAWS: [(&str, Draw); 9] = [
         ("exponential", exponential),
         ("sum of four", |c| (0..4).map(|_| exponential(c)).sum()),
         ("half normal", |c| c.normal().abs()),
@@ -323,7 +325,7 @@ mod tests {
     }
 
     /// -log10 of the share of fresh draws at or above each claim.
-    fn seen(e: &Excess, c: &mut Chance, law: fn(&mut Chance) -> f64, claims: &[f64]) -> Vec<f64> {
+    fn seen(e: &Excess, c: &mut Chance, law: Draw, claims: &[f64]) -> Vec<f64> {
         const DRAWS: usize = 100_000;
         let s: Vec<f64> = (0..DRAWS).map(|_| e.surprise(law(c))).collect();
         claims.iter().map(|x| -(s.iter().filter(|s| *s >= x).count().max(1) as f64 / DRAWS as f64).log10()).collect()
@@ -331,7 +333,7 @@ mod tests {
 
     /// Claims of 1 to 4 hold within a factor of 2 (3 at 4, where ten draws are expected; less often than
     /// claimed is allowed there for light tails); of statistics that are a few values, within a factor of 6.
-    fn assert_claims(name: &str, e: &Excess, c: &mut Chance, law: fn(&mut Chance) -> f64) {
+    fn assert_claims(name: &str, e: &Excess, c: &mut Chance, law: Draw) {
         for (claim, seen) in [1.0, 2.0, 3.0, 4.0].into_iter().zip(seen(e, c, law, &[1.0, 2.0, 3.0, 4.0])) {
             let (over, under) = match name {
                 "a few rare values" | "values only" => (0.8, 1.0),
