@@ -6,10 +6,12 @@
 //!   first time (Good-Turing's idea: what was never seen is as likely as novelties have been), and `a` is `prior_rows`;
 //! * that it comes so often, given that it comes: Student's predictive law of ln n, with mean and variance shrunk to the
 //!   population's (conjugate normal model: Gelman et al., *Bayesian Data Analysis*, 3rd ed., ch. 3). Counts of alerts come
-//!   in bursts over several decades; a Poisson or negative binomial law calls every burst a wonder.
+//!   in bursts over several decades; a Poisson or negative binomial law calls every burst a wonder. Counting itself has
+//!   noise, though: the variance of ln n is never below the `1 / n` of a Poisson count (delta method). Without that floor
+//!   a value that always came once is known ever more exactly, and twice becomes a wonder.
 //!
 //! Surprises add over the values of a row, and because values depend on each other the sum is calibrated on the job's own
-//! past ([`Excess`]). What the other entities show at the moment is added as prior odds (`others`).
+//! past ([`Excess`]). What the other entities show at the moment is added as prior odds, and the sum calibrated again (`others`).
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +32,7 @@ pub const COUNT_SURPRISE: DetectorPart = DetectorPart {
     build,
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Rows of evidence with which the variance of ln n is known beforehand, and what it is then: a factor of e either way.
 const SPREAD_ROWS: f64 = 3.0;
 const SPREAD: f64 = 1.0;
@@ -40,13 +42,11 @@ const LEAST_SPREAD: f64 = 0.1;
 const NOVELTY_ROWS: f64 = 50.0;
 /// A value new to everyone is never likelier than this.
 const MOST_LIKELY_PRIOR: f64 = 0.9;
-/// Rows above this surprise are learned with less weight, down to a tenth, so that an attack below the reporting
-/// threshold does not become normal and a real change of habit still does.
+/// What rows above this surprise show is learned with less weight, down to a tenth, so that an attack below the reporting
+/// threshold does not become normal and a real change of habit still does. The tail takes them as they are: left out, what
+/// is rare would look rarer and rarer.
 const KEEP_OUT: f64 = 4.0;
 const LEAST_WEIGHT: f64 = 0.1;
-/// With other entities in the account a score weighs evidence: surprises of attacked rows are taken as spread like those
-/// of a Beta(1/4, 1) tail probability, whose log likelihood ratio grows by 3/4 of a decade per decade of surprise.
-const EVIDENCE: f64 = 0.75;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,7 +127,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
         state: State {
             memory: ValueMemory::new(o.half_life_days, o.max_values, o.max_values_per_entity),
             // A row of alerts holds about eight values that come together, so that eight decades claimed are one.
-            tail: Excess::new(0.1, 400.0, 8.0),
+            tail: Excess::new(0.1, 400.0, 8.0).leaving_out(),
             others: Others::new(fade.as_millis() as f64),
             last_ms: None,
         },
@@ -191,10 +191,6 @@ impl CountSurprise {
         (raw, own)
     }
 
-    fn evidence(&self) -> f64 {
-        if self.state.others.is_used() { EVIDENCE } else { 1.0 }
-    }
-
     fn keys(view: &BucketView<'_>) -> Vec<u64> {
         (0..view.rows()).map(|r| view.bucket.keys.hash(r)).collect()
     }
@@ -208,6 +204,8 @@ fn how_often(count: u64, own: Moments, all: Moments) -> (f64, f64) {
     let k = own.buckets;
     let mean = (own.ln + all_mean) / (k + 1.0);
     let spread = (own.squares() + SPREAD_ROWS * all_spread.clamp(LEAST_SPREAD, SPREAD)) / (k + SPREAD_ROWS);
+    // Counts are whole numbers: how closely they agreed so far says nothing below the noise of counting.
+    let spread = spread.max((-mean).exp());
     let t = (x - mean) / (spread * (1.0 + 1.0 / (k + 1.0))).sqrt();
     // Only more than usual counts, and the median costs nothing.
     let surprise = if t > 0.0 { student_surprise(t, k + SPREAD_ROWS) - std::f64::consts::LOG10_2 } else { 0.0 };
@@ -222,7 +220,7 @@ impl Detector for CountSurprise {
     fn score(&self, view: &BucketView<'_>) -> Vec<f64> {
         let (_, own) = self.own(view);
         let bonus = self.state.others.bonuses(view.bucket.start_ms, &Self::keys(view), &own);
-        own.iter().zip(bonus).map(|(s, b)| self.evidence() * (s + b)).collect()
+        own.iter().zip(bonus).map(|(&s, b)| self.state.others.joined(s, b)).collect()
     }
 
     fn is_calibrated(&self) -> bool {
@@ -232,8 +230,9 @@ impl Detector for CountSurprise {
     fn learn(&mut self, view: &BucketView<'_>, weights: &[f64]) {
         let (raw, own) = self.own(view);
         let (at, span) = (view.bucket.start_ms, view.bucket.span_ms.max(1));
-        self.state.others.learn(at, &Self::keys(view), &own);
         let elapsed = self.state.last_ms.map_or(1.0, |l| ((at - l) / span).max(1) as f64);
+        let decay = self.decay.powf(elapsed);
+        self.state.others.learn(at, &Self::keys(view), &own, decay);
         self.state.last_ms = Some(self.state.last_ms.map_or(at, |l| l.max(at)));
         self.state.memory.watch(at, view.table.len() as f64, elapsed);
         let Some(values) = view.bucket.values.get(self.feature) else { return };
@@ -249,19 +248,19 @@ impl Detector for CountSurprise {
             for (value, count) in values.row(row) {
                 self.state.memory.observe(slot, value, count, at, weight);
             }
-            if !surprising {
-                self.state.tail.observe(raw[row], given);
-            }
+            self.state.tail.observe(raw[row], given);
         }
         self.state.memory.trim();
-        self.state.tail.decay_and_fit(self.decay.powf(elapsed));
+        self.state.tail.decay_and_fit(decay);
     }
 
     fn explain(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         let Some(values) = view.bucket.values.get(self.feature) else { return Vec::new() };
         let (_, own) = self.own(view);
-        let Some(mine) = own.get(row).map(|s| s * self.evidence()) else { return Vec::new() };
-        let bonus = self.state.others.bonuses(view.bucket.start_ms, &Self::keys(view), &own).get(row).map_or(0.0, |b| b * self.evidence());
+        let Some(&mine) = own.get(row) else { return Vec::new() };
+        let bonus = self.state.others.bonuses(view.bucket.start_ms, &Self::keys(view), &own).get(row).copied().unwrap_or(0.0);
+        let share = if mine + bonus > 0.0 { self.state.others.joined(mine, bonus) / (mine + bonus) } else { 0.0 };
+        let (mine, bonus) = (mine * share, bonus * share);
         let judged = self.judge(view, row);
         let total: f64 = judged.iter().map(|j| j.surprise).sum();
         let mut out: Vec<Contributor> = judged
@@ -333,6 +332,19 @@ mod tests {
         let parts = board.explain(d.as_ref(), "web");
         assert_eq!((parts[0].feature.as_str(), parts[0].reference.as_str()), ("rules=400", "own history"));
         assert!(parts[0].typical < 5.0);
+    }
+
+    #[test]
+    fn a_value_that_always_came_once_may_come_twice_however_long_it_did() {
+        let seen = |k: f64, ln: f64| Moments { buckets: k, ln: k * ln, ln2: k * ln * ln };
+        for k in [10.0, 1e3, 1e6] {
+            let (twice, _) = how_often(2, seen(k, 0.0), seen(10.0 * k, 0.0));
+            let (many, _) = how_often(200, seen(k, 0.0), seen(10.0 * k, 0.0));
+            assert!(twice < 0.5 && many > 3.0, "{k}: {twice} {many}");
+            // A hundred every time: three times as many are news, one more is not.
+            let hundred = seen(k, 100f64.ln());
+            assert!(how_often(101, hundred, hundred).0 < 0.1 && how_often(300, hundred, hundred).0 > 3.0, "{k}");
+        }
     }
 
     #[test]

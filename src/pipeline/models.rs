@@ -19,7 +19,7 @@ use crate::score::story::Stories;
 use crate::score::{Scores, score_of, surprise_of};
 
 /// Layout of a snapshot.
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 3;
 /// Contributors kept in a document.
 const MAX_CONTRIBUTORS: usize = 10;
 /// Findings of one bucket that get a rule box; each costs a pass over the bucket's rows.

@@ -12,8 +12,10 @@ pub const ADAPT_BUCKETS: u32 = 12;
 /// Buckets of reports after which an alarm has been said: a day of them, within these bounds. What goes on after that is reported only
 /// when it becomes [`WORSE`]. This ends alarms even where a detector never gets used to an entity that is unlike all others.
 const SAID_BUCKETS: (f64, f64) = (24.0, 288.0);
-/// Decades of surprise above all that the story had before.
+/// Decades of surprise above all that the story had before, and the share of that: far out a surprise is extrapolated, and a decade of
+/// thirty is no news.
 const WORSE: f64 = 1.0;
+const WORSE_SHARE: f64 = 0.2;
 /// Weight of a row of an entity that seems to have changed for good.
 const ADAPT_WEIGHT: f64 = 0.5;
 
@@ -54,7 +56,8 @@ impl Stories {
     /// Whether a row above the threshold is the rest of a story that was told: it is not reported again.
     pub fn is_said(&self, key_hash: u64, bucket_start_ms: i64, span_ms: i64, buckets_per_day: f64, surprise: f64) -> bool {
         let enough = buckets_per_day.clamp(SAID_BUCKETS.0, SAID_BUCKETS.1);
-        self.open(key_hash, bucket_start_ms, span_ms).is_some_and(|s| f64::from(s.buckets) >= enough && surprise < s.peak + WORSE)
+        self.open(key_hash, bucket_start_ms, span_ms)
+            .is_some_and(|s| f64::from(s.buckets) >= enough && surprise < s.peak + WORSE.max(WORSE_SHARE * s.peak))
     }
 
     /// Keeps a story open that goes on without being reported.
@@ -115,6 +118,8 @@ mod tests {
             assert!(s.is_said(1, i * 10, 10, 24.0, 5.9) && !s.is_said(1, i * 10, 10, 24.0, 6.0));
             s.go_on(1, i * 10);
         }
+        s.note(1, "a", 990, 10, 30.0);
+        assert!(s.is_said(1, 1_000, 10, 24.0, 35.0) && !s.is_said(1, 1_000, 10, 24.0, 36.0), "a decade of thirty is no news");
         assert!(!s.is_said(1, 1_120, 10, 24.0, 5.0), "after a quiet time it is news");
         assert!(!s.is_said(2, 240, 10, 24.0, 5.0) && !s.is_said(1, 1_000, 10, 288.0, 5.0));
     }

@@ -154,6 +154,53 @@ fn alerts(c: &mut Chance, attacked: usize) -> (Vec<Row>, Vec<String>) {
     (rows, hit.into_iter().map(|h| format!("host{h}")).collect())
 }
 
+/// Hosts of which each shows ten of 25 rules now and then, nearly always once: what a quiet day of five-minute buckets looks like.
+struct SparseAlerts(Vec<Vec<(usize, f64)>>);
+
+impl SparseAlerts {
+    fn new(c: &mut Chance) -> Self {
+        Self((0..40).map(|_| c.sample(25, 10).into_iter().map(|rule| (rule, (1.5 * c.normal() - 3.0).exp())).collect()).collect())
+    }
+
+    /// Counts are wider than Poisson: their mean varies like the mean of four exponential numbers.
+    fn rows(&self, c: &mut Chance, t_ms: i64) -> Vec<Row> {
+        let one = |(host, rules): (usize, &Vec<(usize, f64)>), c: &mut Chance| {
+            let mut seen = Vec::new();
+            for (rule, rate) in rules {
+                let wide = (0..4).map(|_| -(1.0 - c.unit()).ln()).sum::<f64>() / 4.0;
+                seen.push((format!("rule{rule}"), poisson(c, rate * wide * rhythm(t_ms, 0.5))));
+            }
+            seen.retain(|r| r.1 > 0);
+            let numbers = vec![seen.iter().map(|r| r.1).sum::<u64>() as f64, seen.len() as f64];
+            Row { entity: format!("host{host}"), numbers, values: vec![seen] }
+        };
+        self.0.iter().enumerate().map(|h| one(h, c)).filter(|r| !r.values[0].is_empty()).collect()
+    }
+}
+
+#[test]
+fn alerts_that_come_once_now_and_then_claim_no_more_than_they_are() {
+    let (mut surprises, mut alarms) = (Vec::new(), [0usize; 5]);
+    for seed in [21, 22] {
+        let (mut world, mut c) = (World::new(preset("siem_alerts", "5m")), Chance::new(seed, 13));
+        let hosts = SparseAlerts::new(&mut c);
+        for i in 0..8 * 288 {
+            let at = world.start_ms;
+            let rows = hosts.rows(&mut c, at);
+            let step = world.step(rows, i < 3 * 288);
+            if i >= 3 * 288 {
+                alarms[i / 288 - 3] += step.anomalies.len();
+                surprises.extend(step.scores.surprise);
+            }
+        }
+    }
+    let at = [1.0, 2.0, 3.0].map(|level| seen(&surprises, level));
+    println!("{} rows: claimed 1, 2, 3 is {at:.2?}; reported a day {alarms:?}, budget 20 and two runs", surprises.len());
+    // A little too cautious is no harm; every claim within a factor of two of what it says, and no more of them from day to day.
+    assert!(at.iter().zip([1.0, 2.0, 3.0]).all(|(seen, claimed)| (claimed - 0.3..claimed + 0.6).contains(seen)), "{at:?}");
+    assert!(alarms.iter().all(|a| *a <= 20), "{alarms:?}");
+}
+
 /// Services with five numbers; a struck one has six times one of them.
 fn services(c: &mut Chance, t_ms: i64, struck: usize) -> (Vec<Row>, Vec<String>) {
     let hit: Vec<usize> = c.sample(50, struck);
@@ -245,8 +292,13 @@ fn attacks_in_two_per_cent_of_the_training_rows_hide_no_later_ones() {
             clean.0, clean.1, poisoned.0, poisoned.1
         );
         assert!(poisoned.1 >= 0.7, "{name}: {poisoned:?} of the attacks are found, {clean:?} after clean days");
-        // Known to be missing: the tails of the others take a fiftieth of the rows at their word, so that their scores stay below 50.
-        assert!(name != "metrics" || poisoned.0 >= 0.7, "{name}: {poisoned:?}");
+        let least = match name {
+            "web_access" | "siem_alerts" => 0.9,
+            "metrics" => 0.7,
+            // Ten of five hundred rows: too few to be told from the far end of a wide tail, so that their scores stay below 50.
+            _ => 0.0,
+        };
+        assert!(poisoned.0 >= least, "{name}: {poisoned:?}");
     }
 }
 
@@ -255,7 +307,8 @@ fn attacks_in_two_per_cent_of_the_training_rows_hide_no_later_ones() {
 fn alarms_about_a_new_level_end_in_the_stated_time() {
     for (detector, stated) in ADAPTS {
         let (mut last, mut reported) = (0, 0);
-        for seed in 1..=1 {
+        // Those with a tail that leaves rows out may find another cause for an alarm late: more often.
+        for seed in 1..=if matches!(*detector, "population" | "count_surprise") { 4 } else { 1 } {
             let mut world = World::new(Job {
                 calibration: elkhound::model::job::CalibrationBy::Detectors,
                 ..job(&["requests", "bytes"], &["pages"], &[detector], HOUR)

@@ -43,13 +43,14 @@ pub const POPULATION: DetectorPart = DetectorPart {
     build,
 };
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Documents of average rarity that every row is granted: `k` above.
 const SHRINK: f64 = 2.0;
 /// What rows above this surprise show does not become known (until they last: the pipeline then asks for it with a weight
 /// below 1).
 const KEEP_OUT: f64 = 3.0;
-/// Weight that such rows keep in the tails: without any, a first guess that is too narrow would never be put right.
+/// Weight that such rows keep in habits, and in the tails of a cold bucket: without any, a first guess that is too narrow would never
+/// be put right.
 const LEAST_WEIGHT: f64 = 0.1;
 /// Buckets of an entity's own that weigh as much as having none: `n / (n + k)` of its mean is its habit.
 const HABIT_BUCKETS: f64 = 2.0;
@@ -121,7 +122,7 @@ struct Population {
     trial: RefCell<Option<Trial>>,
 }
 
-/// Sums of the surprises of a bucket's rows, and the weights with which they went into the tails.
+/// Sums of the surprises of a bucket's rows, and the weights with which they become habits.
 type Lesson = (Vec<f64>, Vec<f64>);
 
 /// What the rows of a cold bucket are held against.
@@ -164,7 +165,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
             shares: vec![Shares::default(); values.len()],
             tails: vec![Excess::new(BIN, MAX_STATISTIC, 1.0); statistics],
             usual: vec![(0.0, 0.0); numbers.len()],
-            combined: Excess::new(0.05, 200.0, statistics as f64 / 2.0),
+            combined: Excess::new(0.05, 200.0, statistics as f64 / 2.0).leaving_out(),
             habits: Vec::new(),
             volume: (0.0, 0.0),
             last_ms: None,
@@ -292,7 +293,8 @@ impl Population {
         self.absorb(view, shown, given, &kept, None)
     }
 
-    /// Learns a bucket, all but the habits: values with the weights `kept`, tails with these or a tenth of those `given`.
+    /// Learns a bucket, all but the habits: values with the weights `kept`, tails with those `given` (in a cold bucket, and in what is
+    /// returned for habits, a tenth of them where nothing was kept).
     /// `before` is what was known of it before; without, the rarity of its values is taken after they were learned.
     fn absorb(&mut self, view: &BucketView<'_>, shown: &[Shown], given: &[f64], kept: &[f64], before: Option<Described>) -> Lesson {
         let at = view.bucket.start_ms;
@@ -309,22 +311,25 @@ impl Population {
             self.learn_shares(shown, kept, gain);
             self.learn_usual(shown, kept, gain);
         }
+        let is_cold = before.is_none();
         let (statistics, sums) = match before {
             Some((statistics, sums)) => (statistics, Some(sums)),
             None => (self.statistics(view, shown, 0..view.rows()), None),
         };
-        let tailed: Vec<f64> = kept.iter().zip(given).map(|(&k, &g)| k.max(LEAST_WEIGHT * g)).collect();
-        for (row, &w) in statistics.iter().zip(&tailed) {
-            row.iter().zip(&mut self.state.tails).for_each(|(&x, tail)| tail.observe(x, w));
+        let lessened: Vec<f64> = kept.iter().zip(given).map(|(&k, &g)| k.max(LEAST_WEIGHT * g)).collect();
+        // Rows that stand out teach the tails in full, or what is rare would look rarer and rarer; only a first guess is kept from them.
+        let tailed = if is_cold { &lessened[..] } else { given };
+        for ((row, &w), &in_tail) in statistics.iter().zip(&lessened).zip(tailed) {
+            row.iter().zip(&mut self.state.tails).for_each(|(&x, tail)| tail.observe(x, in_tail));
             let numbers = row.iter().skip(2 * self.values.len());
             numbers.zip(&mut self.state.usual).for_each(|(x, u)| *u = (u.0 + w * gain * x, u.1 + w * gain));
         }
         let factor = self.decay.powf(elapsed);
         self.state.tails.iter_mut().for_each(|t| t.decay_and_fit(factor));
         let sums = sums.unwrap_or_else(|| statistics.iter().map(|s| self.surprises(s).iter().sum()).collect());
-        self.news(view, &sums).into_iter().zip(&tailed).for_each(|(news, &w)| self.state.combined.observe(news, w));
+        self.news(view, &sums).into_iter().zip(tailed).for_each(|(news, &w)| self.state.combined.observe(news, w));
         self.state.combined.decay_and_fit(factor);
-        (sums, tailed)
+        (sums, lessened)
     }
 
     fn learn_habits(&mut self, view: &BucketView<'_>, (sums, weights): &Lesson) {

@@ -116,7 +116,9 @@ fn many_scanners_do_not_make_scanning_normal() {
         last = board.score(d.as_ref())[&name];
         board.learn(d.as_mut());
     }
-    assert!(last > 2.0, "{last}");
+    // Learned without a word, as nothing reported ever is, they are a tenth of all rows in the end: what they show is still
+    // unknown, and how often such rows come is known.
+    assert!(last > 1.3, "{last}");
 }
 
 #[test]
