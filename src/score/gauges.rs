@@ -42,12 +42,12 @@ struct Histogram {
 }
 
 impl Histogram {
-    fn add(&mut self, x: f64, weight: f64) {
-        if !x.is_finite() {
-            self.absent += weight;
-            return;
+    /// Adds a row whose value is in this bin, or is absent.
+    fn add(&mut self, bin: Option<i32>, weight: f64) {
+        match bin {
+            Some(bin) => self.add_bin(bin, weight),
+            None => self.absent += weight,
         }
-        self.add_bin((x.signum() * (ZOOM * x.abs().min(LARGEST)).ln_1p() / BIN).floor() as i32, weight);
     }
 
     fn add_bin(&mut self, bin: i32, weight: f64) {
@@ -83,6 +83,11 @@ impl Histogram {
     fn total(&self) -> f64 {
         self.counts.iter().sum::<f64>() + self.absent
     }
+}
+
+/// The bin of a value; `None` when it is absent.
+fn bin_of(x: f64) -> Option<i32> {
+    x.is_finite().then(|| (x.signum() * (ZOOM * x.abs().min(LARGEST)).ln_1p() / BIN).floor() as i32)
 }
 
 /// What a job reports and how its features move.
@@ -132,8 +137,9 @@ impl Gauges {
         let Some(block) = self.blocks.back_mut() else { return };
         for ((column, long), recent) in bucket.columns.iter().zip(&mut self.long).zip(block) {
             for (_, &x) in column.iter().enumerate().filter(|(r, _)| bucket.imputed.get(*r) != Some(&true)) {
-                long.add(x, self.weight);
-                recent.add(x, 1.0);
+                let bin = bin_of(x);
+                long.add(bin, self.weight);
+                recent.add(bin, 1.0);
             }
         }
         if self.weight > RESCALE {

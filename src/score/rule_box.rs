@@ -207,6 +207,9 @@ fn best_cut(columns: &[Column<'_>], others: Option<&[usize]>, (left, rows): (usi
                 best = Some(Cut { column, is_above, left: left_by });
             }
         }
+        if best.is_some_and(|b| b.left == 0) {
+            break;
+        }
     }
     best
 }

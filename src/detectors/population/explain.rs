@@ -11,8 +11,8 @@ impl Population {
     pub(super) fn explain_row(&self, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         let shown = self.shown(view, row..row + 1);
         let statistics = self.statistics(view, &shown, row..row + 1);
-        let Some(mine) = statistics.first() else { return Vec::new() };
-        let parts = self.surprises(mine);
+        let parts: Vec<f64> =
+            statistics.iter().zip(&self.state.tails).map(|(column, tail)| column.first().map_or(0.0, |&x| tail.surprise(x))).collect();
         let raw: f64 = parts.iter().sum();
         let gain = self.state.fade.gain(view.bucket.start_ms);
         let news = (raw - self.habit(view, row, gain)).max(0.0);

@@ -176,7 +176,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     }))
 }
 
-/// What is known of a bucket's rows before it is learned: their statistics, and the sum of the surprises of each.
+/// What is known of a bucket's rows before it is learned: their statistics (`[statistic][row]`), and the sum of the surprises of each.
 type Described = (Vec<Vec<f64>>, Vec<f64>);
 
 impl Population {
@@ -194,27 +194,25 @@ impl Population {
         shown.values.iter().map(|&value| self.rarity(feature, value, gain)).collect()
     }
 
-    /// Statistics of some rows, which show this: for each keyword feature mean and excess rarity, then the numbers.
+    /// Statistics of some rows, which show this, one column each: for each keyword feature mean and excess rarity, then the numbers.
     fn statistics(&self, view: &BucketView<'_>, shown: &[Shown], rows: Range<usize>) -> Vec<Vec<f64>> {
         let gain = self.state.fade.gain(view.bucket.start_ms);
-        let mut out = vec![Vec::with_capacity(self.state.tails.len()); rows.len()];
+        let mut out = Vec::with_capacity(self.state.tails.len());
         for (f, shown) in shown.iter().enumerate() {
             let (usual, rarities) = (self.usual_rarity(f), self.rarities(f, shown, gain));
-            for (i, list) in out.iter_mut().enumerate() {
+            let (mut means, mut excesses) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+            for i in 0..rows.len() {
                 let (mut sum, mut n) = (0.0, 0.0);
                 for &(value, count) in shown.row(i) {
                     sum += count as f64 * rarities[value as usize];
                     n += count as f64;
                 }
-                list.push((sum + SHRINK * usual) / (n + SHRINK));
-                list.push((sum - usual * n).max(0.0).ln_1p());
+                means.push((sum + SHRINK * usual) / (n + SHRINK));
+                excesses.push((sum - usual * n).max(0.0).ln_1p());
             }
+            out.extend([means, excesses]);
         }
-        for (index, _) in &self.numbers {
-            for (row, list) in rows.clone().zip(&mut out) {
-                list.push(number(view.bucket.value(*index, row)));
-            }
-        }
+        out.extend(self.numbers.iter().map(|(index, _)| rows.clone().map(|row| number(view.bucket.value(*index, row))).collect()));
         out
     }
 
@@ -222,13 +220,18 @@ impl Population {
         self.state.shares.get(feature).map_or(0.0, |s| if s.weight > 0.0 { s.rarity / s.weight } else { 0.0 })
     }
 
-    fn surprises(&self, statistics: &[f64]) -> Vec<f64> {
-        statistics.iter().zip(&self.state.tails).map(|(&x, tail)| tail.surprise(x)).collect()
+    /// Sum of the surprises of each of `rows` rows.
+    fn sums(&self, statistics: &[Vec<f64>], rows: usize) -> Vec<f64> {
+        let mut sums = vec![0.0; rows];
+        for (column, tail) in statistics.iter().zip(&self.state.tails) {
+            sums.iter_mut().zip(column).for_each(|(sum, &x)| *sum += tail.surprise(x));
+        }
+        sums
     }
 
     fn described(&self, view: &BucketView<'_>, shown: &[Shown]) -> Described {
         let statistics = self.statistics(view, shown, 0..view.rows());
-        let sums = statistics.iter().map(|s| self.surprises(s).iter().sum()).collect();
+        let sums = self.sums(&statistics, view.rows());
         (statistics, sums)
     }
 
@@ -319,14 +322,15 @@ impl Population {
         let lessened: Vec<f64> = kept.iter().zip(given).map(|(&k, &g)| k.max(LEAST_WEIGHT * g)).collect();
         // Rows that stand out teach the tails in full, or what is rare would look rarer and rarer; only a first guess is kept from them.
         let tailed = if is_cold { &lessened[..] } else { given };
-        for ((row, &w), &in_tail) in statistics.iter().zip(&lessened).zip(tailed) {
-            row.iter().zip(&mut self.state.tails).for_each(|(&x, tail)| tail.observe(x, in_tail));
-            let numbers = row.iter().skip(2 * self.values.len());
-            numbers.zip(&mut self.state.usual).for_each(|(x, u)| *u = (u.0 + w * gain * x, u.1 + w * gain));
+        for (column, tail) in statistics.iter().zip(&mut self.state.tails) {
+            column.iter().zip(tailed).for_each(|(&x, &w)| tail.observe(x, w));
+        }
+        for (column, usual) in statistics.iter().skip(2 * self.values.len()).zip(&mut self.state.usual) {
+            column.iter().zip(&lessened).for_each(|(x, w)| *usual = (usual.0 + w * gain * x, usual.1 + w * gain));
         }
         let factor = self.decay.powf(elapsed);
         self.state.tails.iter_mut().for_each(|t| t.decay_and_fit(factor));
-        let sums = sums.unwrap_or_else(|| statistics.iter().map(|s| self.surprises(s).iter().sum()).collect());
+        let sums = sums.unwrap_or_else(|| self.sums(&statistics, view.rows()));
         self.news(view, &sums).into_iter().zip(tailed).for_each(|(news, &w)| self.state.combined.observe(news, w));
         self.state.combined.decay_and_fit(factor);
         (sums, lessened)
