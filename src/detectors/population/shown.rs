@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use crate::model::ValueCounts;
 use crate::model::keys::stable_hash;
@@ -52,21 +52,21 @@ impl Shown {
     pub(super) fn of(used: &Used, values: Option<&ValueCounts>, rows: Range<usize>) -> Self {
         let mut out = Self { values: Vec::new(), offsets: vec![0; rows.len() + 1], entries: Vec::new() };
         let Some(counts) = values else { return out };
-        // What each value is compared as, then its place.
-        let mut places: HashMap<u64, u64> = HashMap::new();
+        // For each value (by its hash) what it is compared as, then its place.
+        let mut places: HashTable<(u64, u64)> = HashTable::new();
         for (hash, _) in rows.clone().flat_map(|row| counts.row(row)) {
-            places.entry(hash).or_insert_with(|| used.compared(counts, hash));
+            places.entry(hash, |p| p.0 == hash, |p| p.0).or_insert_with(|| (hash, used.compared(counts, hash)));
         }
-        out.values = places.values().copied().collect();
+        out.values = places.iter().map(|p| p.1).collect();
         out.values.sort_unstable();
         out.values.dedup();
-        for place in places.values_mut() {
+        for (_, place) in places.iter_mut() {
             *place = out.values.binary_search(place).unwrap_or_default() as u64;
         }
         let mut mine: Vec<(u32, u64)> = Vec::new();
         for (i, row) in rows.enumerate() {
             mine.clear();
-            mine.extend(counts.row(row).filter_map(|(hash, count)| Some((*places.get(&hash)? as u32, count))));
+            mine.extend(counts.row(row).filter_map(|(hash, count)| Some((places.find(hash, |p| p.0 == hash)?.1 as u32, count))));
             mine.sort_unstable();
             for run in mine.chunk_by(|a, b| a.0 == b.0) {
                 out.entries.push((run[0].0, run.iter().map(|e| e.1).sum()));
