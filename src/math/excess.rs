@@ -11,6 +11,9 @@
 //!   data. More rows right of a gap than in it are told from chance by the conditional test of two Poisson counts
 //!   (Przyborowski & Wilenski, *Biometrika* 31, 1940), in its normal form. That holds for every law with a falling density,
 //!   heavy tails too; a rare second way of being normal looks the same and is left out as well.
+//!
+//! While it is young it does none of this: one law as wide as all rows beyond the 95 % quantile say, and the claim as it was made. What is
+//! rare and normal is not reported then before it could be learned.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +53,9 @@ pub struct Excess {
     above: Vec<f64>,
     /// Whether rows that no tail can explain are left out.
     leaves_out: bool,
+    /// Fits until which it is young, and fits so far.
+    young_for: f64,
+    fits: f64,
     /// First bin of what is no part of this tail.
     stray: usize,
     /// Mass below that bin.
@@ -88,12 +94,32 @@ impl Excess {
     /// Bins of this width up to `max`; `claim` is the number of units that are worth one decade of surprise.
     pub fn new(bin: f64, max: f64, claim: f64) -> Self {
         let bins = ((max / bin).ceil() as usize).clamp(1, 20_000);
-        Self { bin, claim, counts: vec![0.0; bins], above: Vec::new(), leaves_out: false, stray: bins, total: 0.0, law: Law::unknown(bin, claim) }
+        Self {
+            bin,
+            claim,
+            counts: vec![0.0; bins],
+            above: Vec::new(),
+            leaves_out: false,
+            young_for: 0.0,
+            fits: 0.0,
+            stray: bins,
+            total: 0.0,
+            law: Law::unknown(bin, claim),
+        }
     }
 
     /// Leaves out rows far out that no tail of the others explains. For sums: a statistic of few values has gaps of its own.
     pub fn leaving_out(self) -> Self {
         Self { leaves_out: true, ..self }
+    }
+
+    /// Young for so many fits: a day of buckets, say.
+    pub fn young_for(self, fits: f64) -> Self {
+        Self { young_for: fits, ..self }
+    }
+
+    fn is_young(&self) -> bool {
+        self.fits < self.young_for
     }
 
     /// Rows learned so far, after decay, without those that are no part of the tail.
@@ -138,7 +164,8 @@ impl Excess {
     pub fn decay_and_fit(&mut self, factor: f64) {
         let factor = if factor.is_finite() { factor.clamp(0.0, 1.0) } else { 1.0 };
         self.counts.iter_mut().for_each(|c| *c *= factor);
-        self.stray = if self.leaves_out { self.first_stray() } else { self.counts.len() };
+        self.fits += 1.0;
+        self.stray = if self.leaves_out && !self.is_young() { self.first_stray() } else { self.counts.len() };
         self.total = self.counts[..self.stray].iter().sum();
         self.sum_above();
         self.law = self.fit();
@@ -166,7 +193,7 @@ impl Excess {
         let excess = |i: usize| (i as f64 + 0.5) * self.bin - start;
         let sum = |range: std::ops::Range<usize>| range.map(|i| self.counts[i] * excess(i)).sum::<f64>();
         let (knee, beyond) = (far.0 as f64 * self.bin - start, far.1);
-        let (near, far, knee) = if knee > 0.0 && beyond <= 0.5 * wanted {
+        let (near, far, knee) = if !self.is_young() && knee > 0.0 && beyond <= 0.5 * wanted {
             let near = ((sum(from + 1..far.0) + beyond * knee) / (wanted - beyond)).max(self.bin * 0.5);
             let seen = sum(far.0..self.stray) - beyond * knee;
             (near, ((seen + FAR_PRIOR * near) / (beyond + FAR_PRIOR)).clamp(near * BEND.0, near * BEND.1), knee)
@@ -176,7 +203,8 @@ impl Excess {
         };
         // The claim gives way to what was learned, but not to a tail narrower than its bins: a few values far apart.
         let learned = wanted * near * std::f64::consts::LN_10;
-        let claim = if near < NARROW * self.bin { self.claim } else { (PRIOR_ROWS * self.claim + learned) / (PRIOR_ROWS + wanted) };
+        let claim =
+            if self.is_young() || near < NARROW * self.bin { self.claim } else { (PRIOR_ROWS * self.claim + learned) / (PRIOR_ROWS + wanted) };
         Law { threshold: start, share: wanted / self.total, near, far, knee, claim }
     }
 

@@ -157,15 +157,16 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
         return Err("half_life_days must be above 0".into());
     }
     let statistics = values.len() * 2 + numbers.len();
+    let tail = |bin, max, claim| Excess::new(bin, max, claim).young_for(job.buckets_per_day());
     Ok(Box::new(Population {
         decay: 0.5f64.powf(1.0 / (o.half_life_days * job.buckets_per_day().max(1e-6))),
         state: State {
             fade: Fade::new(o.half_life_days),
             rows: 0.0,
             shares: vec![Shares::default(); values.len()],
-            tails: vec![Excess::new(BIN, MAX_STATISTIC, 1.0); statistics],
+            tails: vec![tail(BIN, MAX_STATISTIC, 1.0); statistics],
             usual: vec![(0.0, 0.0); numbers.len()],
-            combined: Excess::new(0.05, 200.0, statistics as f64 / 2.0).leaving_out(),
+            combined: tail(0.05, 200.0, statistics as f64 / 2.0).leaving_out(),
             habits: Vec::new(),
             volume: (0.0, 0.0),
             last_ms: None,
