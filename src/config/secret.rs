@@ -94,13 +94,16 @@ fn secret(s: &Section<'_>, plain: &'static str, file: &'static str, folder: &Pat
         s.wrong(file, format!("both `{plain}` and `{file}` are given"), "keep one of them");
     }
     let text = match (typed, named) {
-        (_, Some(name)) => match read_file(&folder.join(&name)) {
-            Ok(text) => text,
-            Err(e) => {
-                s.wrong(file, format!("the file cannot be read: {e}"), "check its path and permissions");
-                return None;
+        (_, Some(name)) => {
+            let path = folder.join(&name);
+            match read_file(&path) {
+                Ok(text) => text,
+                Err(e) => {
+                    s.wrong(file, format!("{} cannot be read: {e}", path.display()), "check its path and permissions");
+                    return None;
+                }
             }
-        },
+        }
         (Some(text), None) => text,
         (None, None) => return None,
     };

@@ -105,6 +105,7 @@ fn interval(samples: &[Sample]) -> i64 {
 
 /// Hands the samples out, one bucket each.
 pub struct SeriesSource {
+    entity: String,
     set: FeatureSet,
     buckets: Vec<(i64, i64)>,
     values: Vec<f64>,
@@ -113,8 +114,9 @@ pub struct SeriesSource {
 }
 
 impl SeriesSource {
-    /// A source for a job whose numeric features read the one field `field`.
-    pub fn new(job: &Job, field: &str, samples: &Samples) -> Result<Self, String> {
+    /// A source for a job whose numeric features read the one field `field`; `entity` is the series' name, by which its findings are told
+    /// from those of another one.
+    pub fn new(job: &Job, field: &str, entity: &str, samples: &Samples) -> Result<Self, String> {
         let set = FeatureSet::new(job)?;
         if let Some((other, _)) = set.fields.iter().find(|(name, _)| *name != field) {
             return Err(format!("a series has the one field `{field}`, and job `{}` reads `{other}`", job.id));
@@ -124,7 +126,7 @@ impl SeriesSource {
             problems.add("bad_time", || format!("row {}: `{}`", s.row, s.timestamp));
         }
         let buckets = place(samples);
-        Ok(Self { set, buckets, values: samples.samples.iter().map(|s| s.value).collect(), next: 0, problems })
+        Ok(Self { entity: entity.to_owned(), set, buckets, values: samples.samples.iter().map(|s| s.value).collect(), next: 0, problems })
     }
 
     /// The window of every sample, in order.
@@ -141,7 +143,7 @@ impl SeriesSource {
         batch.push(start_ms);
         let totals = RowTotals { doc_counts: &[1], start_ms, span_ms };
         let mut bucket = Bucket::empty(start_ms, span_ms, 0, 0);
-        bucket.keys.push(b"_all");
+        bucket.keys.push(self.entity.as_bytes());
         bucket.doc_counts.push(1);
         bucket.imputed.push(false);
         let mut gather = Gather::new(&self.set.numeric, &[], &self.set.fields);
@@ -202,7 +204,7 @@ mod tests {
         assert_eq!(s.interval_ms, 300_000);
         assert_eq!(at, [(0, 300_000), (300_000, 1), (300_001, 300_000), (600_001, 1), (600_002, 300_000), (3_600_000, 300_000)]);
         let mean = FeatureSpec { name: "value".into(), kind: "mean".into(), field: Some("value".into()), ..FeatureSpec::default() };
-        let mut source = SeriesSource::new(&Job { features: vec![mean], ..Job::default() }, "value", &s).unwrap();
+        let mut source = SeriesSource::new(&Job { features: vec![mean], ..Job::default() }, "value", "cpu", &s).unwrap();
         let mut values = Vec::new();
         for window in source.windows() {
             let fetched = futures::executor::block_on(source.fetch(window)).unwrap();

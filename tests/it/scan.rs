@@ -284,6 +284,24 @@ fn a_table_says_what_was_chosen_and_why() {
 }
 
 #[test]
+fn findings_of_two_series_are_told_apart() {
+    let files = Files::new();
+    let rows: String = (0..3_000).map(|i| format!("{},{}\n", 1_767_225_600 + i * 300, if i == 2_500 { 90 } else { 50 + i * 7 % 5 })).collect();
+    std::fs::create_dir(files.path("m")).unwrap();
+    for name in ["a", "b"] {
+        files.write(&format!("m/{name}.csv"), format!("timestamp,value\n{rows}").as_bytes());
+    }
+    let (code, out, err) =
+        scan(files.0.path(), &["--preset", "series", "--time", "timestamp", "--value", "value", "m/a.csv", "m/b.csv", "--json"], b"");
+    assert_eq!(code, 0, "{err}");
+    let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let found = summary["anomalies"].as_array().unwrap();
+    let of = |pointer: &str| found.iter().filter_map(|a| a.pointer(pointer)?.as_str()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(of("/elkhound/entity/key").into_iter().collect::<Vec<_>>(), ["m/a", "m/b"]);
+    assert_eq!(of("/event/id").len(), found.len(), "no two findings have one id");
+}
+
+#[test]
 fn series_of_no_use_are_defined() {
     let files = Files::new();
     let series = |name: &str, values: &[&str]| {

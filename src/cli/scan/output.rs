@@ -40,7 +40,7 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
     if json {
         print_json(args, outcome, delivered, useless.as_deref())
     } else {
-        print_text(args, outcome, delivered)
+        print_text(args, outcome, delivered, useless.as_deref())
     }
     for c in outcome.choices.iter().filter(|_| !json) {
         eprintln!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
@@ -143,7 +143,7 @@ pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
     std::fs::write(path, render(&report)).map_err(|e| not_written(path, &e))
 }
 
-fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
+fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered, useless: Option<&str>) {
     let t = &outcome.total;
     say!(
         "{}, {}, {}, {} judged, {}",
@@ -154,7 +154,8 @@ fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered) {
         counted(t.anomalies, "anomaly", "anomalies")
     );
     if delivered.anomalies.is_empty() {
-        say!("Nothing was unusual enough to report.");
+        // Why nothing was judged is said with the exit code.
+        say!("{}", if useless.is_some() { "Nothing was judged." } else { "Nothing was unusual enough to report." });
         return;
     }
     table::lines(&delivered.anomalies, args.top).iter().for_each(|l| say!("{l}"));

@@ -33,11 +33,11 @@ fn file(args: &Args, path: &Path, shown: &Shown, (judge, listen): (Option<&Judge
     }
     job.index = super::scores::stem(path);
     let job = Arc::new(job);
-    let source = SeriesSource::new(&job, FIELD, &samples).map_err(Stop::config)?;
+    let label = super::scores::series_label(path);
+    let source = SeriesSource::new(&job, FIELD, &label, &samples).map_err(Stop::config)?;
     let windows = source.windows();
     let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
     let mut pipeline = pipeline(job.clone(), Box::new(source), args, options, shown, judge)?;
-    let label = super::scores::series_label(path);
     pipeline.tap = listen.map(|listen| listen(Some(&label))).or(pipeline.tap);
     for (window, sample) in windows.into_iter().zip(&samples.samples) {
         if let Some(judge) = judge {
