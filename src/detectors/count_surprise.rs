@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::others::Others;
 use super::value_memory::{Moments, ValueMemory};
 use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
-use crate::math::excess::Excess;
+use crate::math::excess::{Excess, YOUNG_DAYS};
 use crate::math::normal::student_surprise;
 use crate::model::{BucketView, Contributor, Job, NO_SLOT, Part, Slot};
 
@@ -127,7 +127,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
         state: State {
             memory: ValueMemory::new(o.half_life_days, o.max_values, o.max_values_per_entity),
             // A row of alerts holds about eight values that come together, so that eight decades claimed are one.
-            tail: Excess::new(0.1, 400.0, 8.0).leaving_out().young_for(job.buckets_per_day()),
+            tail: Excess::new(0.1, 400.0, 8.0).leaving_out().young_for(YOUNG_DAYS * job.buckets_per_day()),
             others: Others::new(fade.as_millis() as f64),
             last_ms: None,
         },

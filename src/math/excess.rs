@@ -40,6 +40,9 @@ const GAPS: [f64; 4] = [3.0, 5.0, 7.0, 10.0];
 const STRETCHES: [usize; 3] = [1, 2, 4];
 const BEYOND_CHANCE: f64 = 3.5;
 
+/// Days for which the tails of a job are young: what is rare and normal has come again by then.
+pub const YOUNG_DAYS: f64 = 2.0;
+
 /// Calibrated upper tail of one statistic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Excess {
@@ -113,7 +116,7 @@ impl Excess {
         Self { leaves_out: true, ..self }
     }
 
-    /// Young for so many fits: a day of buckets, say.
+    /// Young for so many fits, see [`YOUNG_DAYS`].
     pub fn young_for(self, fits: f64) -> Self {
         Self { young_for: fits, ..self }
     }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::value_memory::Fade;
 use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
-use crate::math::excess::Excess;
+use crate::math::excess::{Excess, YOUNG_DAYS};
 use crate::model::{BucketView, Contributor, Job, Part, Slot};
 use shown::{Shown, Used};
 
@@ -157,7 +157,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
         return Err("half_life_days must be above 0".into());
     }
     let statistics = values.len() * 2 + numbers.len();
-    let tail = |bin, max, claim| Excess::new(bin, max, claim).young_for(job.buckets_per_day());
+    let tail = |bin, max, claim| Excess::new(bin, max, claim).young_for(YOUNG_DAYS * job.buckets_per_day());
     Ok(Box::new(Population {
         decay: 0.5f64.powf(1.0 / (o.half_life_days * job.buckets_per_day().max(1e-6))),
         state: State {
