@@ -11,25 +11,20 @@ use crate::model::{EventBatch, Fields, Part};
 
 /// What is said of a line of another shape.
 const UNPARSED: &str = "unparsed_line";
-/// Every name by which a part of a line can be read.
-const NAMES: [&str; 17] = [
-    "source.ip",
-    "source.address",
-    "client.ip",
-    "client.address",
-    "user.name",
-    "http.request.method",
-    "url.path",
-    "url.query",
-    "http.version",
-    "url.original",
-    "http.response.status_code",
-    "http.response.body.bytes",
-    "http.response.bytes",
-    "http.request.referrer",
-    "user_agent.original",
-    "url.domain",
-    "host.name",
+/// The names by which each part of a line can be read, in the order of [`Reader::new`].
+const PARTS: [&[&str]; 12] = [
+    &["source.ip", "source.address", "client.ip", "client.address"],
+    &["user.name"],
+    &["http.request.method"],
+    &["url.path"],
+    &["url.query"],
+    &["http.version"],
+    &["url.original"],
+    &["http.response.status_code"],
+    &["http.response.body.bytes", "http.response.bytes"],
+    &["http.request.referrer"],
+    &["user_agent.original"],
+    &["url.domain", "host.name"],
 ];
 
 /// The format.
@@ -45,7 +40,7 @@ impl LogFormat for AccessLog {
     }
 
     fn names(&self, _lines: &[&[u8]]) -> Vec<String> {
-        NAMES.iter().map(|n| (*n).to_owned()).collect()
+        PARTS.iter().flat_map(|names| names.iter()).map(|n| (*n).to_owned()).collect()
     }
 
     fn reader(&self, fields: &Fields, options: &FormatOptions) -> Box<dyn LineReader> {
@@ -74,22 +69,23 @@ struct Reader {
 
 impl Reader {
     fn new(fields: &Fields, options: &FormatOptions) -> Self {
-        let of = |names: &[&str]| Target::mapped(names, fields, options);
+        let [client, user, method, path, query, version, original, status, size, referrer, agent, domain] =
+            PARTS.map(|names| Target::mapped(names, fields, options));
         let mut out = Self {
             clock: Clock::default(),
             address: Vec::new(),
-            client: of(&["source.ip", "source.address", "client.ip", "client.address"]),
-            user: of(&["user.name"]),
-            method: of(&["http.request.method"]),
-            path: of(&["url.path"]),
-            query: of(&["url.query"]),
-            version: of(&["http.version"]),
-            original: of(&["url.original"]),
-            status: of(&["http.response.status_code"]),
-            size: of(&["http.response.body.bytes", "http.response.bytes"]),
-            referrer: of(&["http.request.referrer"]),
-            agent: of(&["user_agent.original"]),
-            domain: of(&["url.domain", "host.name"]),
+            client,
+            user,
+            method,
+            path,
+            query,
+            version,
+            original,
+            status,
+            size,
+            referrer,
+            agent,
+            domain,
             wants_request: false,
             wants_quoted: false,
         };
