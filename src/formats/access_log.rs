@@ -6,7 +6,7 @@ use memchr::{memchr, memchr2, memchr3};
 
 use super::clock::{COMMON_LENGTH, Clock};
 use super::targets::{Target, number_of};
-use super::{FormatOptions, LineReader, LogFormat, ReadLine};
+use super::{FormatOptions, LineReader, LogFormat, ReadLine, words};
 use crate::model::{EventBatch, Fields, Part};
 
 /// What is said of a line of another shape.
@@ -170,27 +170,40 @@ impl Reader {
 
     /// What stands behind the request: `status size ["referrer" "agent" ...]`; false when it is not that.
     fn response(&self, rest: &[u8], batch: &mut EventBatch) -> bool {
-        let Some((status, rest)) = token(rest) else { return false };
-        match status {
-            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
-                let number = [a, b, c].iter().fold(0, |n, &d| n * 10 + u32::from(d - b'0'));
-                self.status.number(batch, f64::from(number), status);
-            }
-            b"-" => {}
-            _ => return false,
-        }
-        let Some((size, rest)) = token(rest) else { return false };
-        if size.first().is_some_and(u8::is_ascii_digit) {
-            self.size.number(batch, number_of(size), size);
-        } else if size != b"-" {
-            return false;
-        }
+        let Some(rest) = self.usual_response(rest, batch).or_else(|| self.any_response(rest, batch)) else { return false };
         if self.wants_quoted {
             let (referrer, rest) = quoted(rest);
             set_quoted(self.referrer, referrer, batch);
             set_quoted(self.agent, quoted(rest).0, batch);
         }
         true
+    }
+
+    /// ` 200 1234 `, as nearly every response is written: a size of at most seven digits. Returned is what follows.
+    #[inline]
+    fn usual_response<'a>(&self, rest: &'a [u8], batch: &mut EventBatch) -> Option<&'a [u8]> {
+        let (start, rest) = rest.split_first_chunk::<5>()?;
+        let [b' ', status @ .., b' '] = start else { return None };
+        let number = status_of(status)?;
+        let (size, length) = words::digits(rest.first_chunk()?)?;
+        let (text, rest) = rest.split_at_checked(length)?;
+        self.status.number(batch, number, status);
+        self.size.number(batch, f64::from(size), text);
+        rest.get(1..)
+    }
+
+    fn any_response<'a>(&self, rest: &'a [u8], batch: &mut EventBatch) -> Option<&'a [u8]> {
+        let (status, rest) = token(rest)?;
+        if status != b"-" {
+            self.status.number(batch, status_of(status)?, status);
+        }
+        let (size, rest) = token(rest)?;
+        if size.first().is_some_and(u8::is_ascii_digit) {
+            self.size.number(batch, number_of(size), size);
+        } else if size != b"-" {
+            return None;
+        }
+        Some(rest)
     }
 }
 
@@ -258,6 +271,13 @@ impl Reader {
     }
 }
 
+/// Three digits as a number.
+#[inline]
+fn status_of(status: &[u8]) -> Option<f64> {
+    let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] = status else { return None };
+    Some(f64::from([a, b, c].iter().fold(0, |n, &d| n * 10 + u32::from(d - b'0'))))
+}
+
 /// The next word and what follows it; `None` at the end.
 #[inline]
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -303,6 +323,9 @@ fn set_quoted(target: Target, value: Option<&[u8]>, batch: &mut EventBatch) {
 /// Where a word of capitals ends that a request begins with, such as `GET` or `VERSION-CONTROL`.
 #[inline]
 fn end_of_method(request: &[u8]) -> Option<usize> {
+    if let Some(length) = request.first_chunk().and_then(words::capitals) {
+        return Some(length);
+    }
     let end = request.iter().position(|b| !b.is_ascii_uppercase() && !matches!(b, b'-' | b'_'))?;
     (request[end] == b' ' && (1..=24).contains(&end)).then_some(end)
 }

@@ -8,6 +8,7 @@ pub mod csv;
 pub mod json;
 mod paths;
 mod targets;
+mod words;
 
 use crate::model::{EventBatch, Fields, Part};
 

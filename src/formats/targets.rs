@@ -3,6 +3,7 @@
 use crate::model::{EventBatch, FieldKind, Fields};
 
 use super::FormatOptions;
+use super::words::is_ascii;
 
 /// Columns of one field: as a number, as text, both or neither.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Target {
 
     fn put(self, batch: &mut EventBatch, value: &[u8]) {
         if let Some(c) = self.keyword {
-            if value.is_ascii() || std::str::from_utf8(value).is_ok() {
+            if is_ascii(value) || std::str::from_utf8(value).is_ok() {
                 batch.set_keyword(c as usize, value);
             } else {
                 // An engine stores the same replacement characters.
