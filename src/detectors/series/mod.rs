@@ -35,6 +35,8 @@ pub const PART: DetectorPart = DetectorPart {
 const VERSION: u8 = 1;
 /// Rows at which a model is half mature: the shortest quiet period.
 const HALF_MATURE: f64 = 100.0;
+/// A second sign is told when it has at least this share of the strongest.
+const TOLD: f64 = 0.25;
 
 /// Options of the detector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -155,19 +157,24 @@ impl Detector for Series {
         let Some((feature, step, surprise)) = self.judge(view, row) else { return Vec::new() };
         let (name, title) = self.features.get(feature).cloned().unwrap_or_default();
         let share = if step.undamped > 0.0 { surprise / step.undamped } else { 0.0 };
-        let mut parts: Vec<(&str, f64)> = SIGNS.iter().copied().zip(step.parts.map(|p| p * share)).filter(|p| p.1 > 0.0).collect();
+        let mut parts: Vec<(&str, f64)> = SIGNS.iter().copied().zip(step.parts).filter(|p| p.1 > 0.0).collect();
         parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let contributor = |(sign, surprise): (&str, f64)| Contributor {
-            feature: name.clone(),
-            title: title.clone(),
+        let top = parts.first().map_or(0.0, |p| p.1);
+        // All signs are of one number: it is told once, with the one or two that say most.
+        if parts.is_empty() {
+            return Vec::new();
+        }
+        let signs: Vec<&str> = parts.iter().filter(|p| p.1 >= TOLD * top).take(2).map(|p| words(p.0)).collect();
+        vec![Contributor {
+            feature: name,
+            title,
             actual: view.bucket.value(feature, row),
             typical: step.typical,
             lower: step.lower,
             upper: step.upper,
-            surprise,
-            reference: words(sign).into(),
-        };
-        parts.into_iter().map(contributor).collect()
+            surprise: parts.iter().map(|p| p.1).sum::<f64>() * share,
+            reference: signs.join(", "),
+        }]
     }
 
     fn confidence(&self, view: &BucketView<'_>, row: usize) -> f64 {
@@ -242,9 +249,10 @@ mod tests {
             let surprise = d.score(v)[0];
             let why = d.explain(v, 0);
             assert!(surprise > 3.0, "{surprise}");
-            assert!(why.iter().all(|c| c.feature == "disk" && c.actual == 90.0 && c.typical < 20.0));
-            assert!((why.iter().map(|c| c.surprise).sum::<f64>() - surprise).abs() < 1e-9);
-            assert!(why.windows(2).all(|w| w[0].surprise >= w[1].surprise));
+            assert!(why.len() == 1, "one number is told once: {why:?}");
+            assert!(why[0].feature == "disk" && why[0].actual == 90.0 && why[0].typical < 20.0);
+            assert!((why[0].surprise - surprise).abs() < 1e-9);
+            assert_eq!(why[0].reference, "local spread, step from the value before");
             assert!(d.confidence(v, 0) > 0.7);
         });
         with_view(&mut table, &bucket(400, [55.0, f64::NAN]), |v| assert!(d.score(v)[0] < 2.0));
