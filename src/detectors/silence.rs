@@ -156,7 +156,8 @@ impl Detector for Silence {
             counted(p.present.into(), "bucket", "buckets"),
             counted(p.falls.into(), "time", "times")
         );
-        vec![Contributor { title: "documents".into(), ..Contributor::new("doc_count", 0.0, f64::NAN, surprise, &reference) }]
+        let usual = f64::from(p.documents);
+        vec![Contributor { title: "documents".into(), ..Contributor::new("doc_count", 0.0, usual, surprise, &reference) }]
     }
 
     fn confidence(&self, view: &BucketView<'_>, row: usize) -> f64 {

@@ -48,6 +48,11 @@ impl Rows {
         self.with(columns, |v| d.explain(v, row))
     }
 
+    /// From now on nothing comes from this row.
+    pub(crate) fn fall_silent(&mut self, row: usize) {
+        (self.bucket.imputed[row], self.bucket.doc_counts[row]) = (true, 0);
+    }
+
     /// Learns a bucket with full weight and moves on.
     pub(crate) fn learn(&mut self, d: &mut dyn Detector, columns: &[Vec<f64>]) {
         let weights = vec![1.0; self.slots.len()];

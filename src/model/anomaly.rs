@@ -36,10 +36,9 @@ impl Contributor {
         Self { feature, title: String::new(), actual, typical, lower: f64::NAN, upper: f64::NAN, surprise, reference }
     }
 
-    /// Of one value of a keyword feature.
+    /// Of one value of a keyword feature, without words of its own.
     pub fn of_value(feature: &str, value: &str, actual: f64, typical: f64, surprise: f64, reference: &str) -> Self {
-        let title = format!("{} {value}", feature.replace('_', " "));
-        Self { title, ..Self::new(&format!("{feature}={value}"), actual, typical, surprise, reference) }
+        Self::new(&format!("{feature}={value}"), actual, typical, surprise, reference)
     }
 }
 

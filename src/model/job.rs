@@ -91,6 +91,13 @@ pub struct FeatureSpec {
     pub title: String,
 }
 
+impl FeatureSpec {
+    /// What it is called in sentences: its title, or its name in plain words.
+    pub fn words(&self) -> String {
+        if self.title.is_empty() { self.name.replace('_', " ") } else { self.title.clone() }
+    }
+}
+
 /// Which side of typical is suspicious.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -141,6 +148,17 @@ impl Job {
     /// Entity field as one word: the single field, or all joined by a comma, or `_all`.
     pub fn entity_field(&self) -> String {
         if self.entity_fields.is_empty() { "_all".to_owned() } else { self.entity_fields.join(",") }
+    }
+
+    /// What a feature, or one value of it (`feature=value`), is called in sentences.
+    pub fn words_of(&self, feature: &str) -> String {
+        let named = |name: &str| self.features.iter().chain(&self.value_features).find(|f| f.name == name).map(FeatureSpec::words);
+        let plain = |name: &str| named(name).unwrap_or_else(|| name.replace('_', " "));
+        match (named(feature), feature.split_once('=')) {
+            (Some(words), _) => words,
+            (None, Some((name, value))) => format!("{} {value}", plain(name)),
+            (None, None) => plain(feature),
+        }
     }
 
     /// Hour of the week (0 = Monday 00:00) of an instant in the job's time zone.

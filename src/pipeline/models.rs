@@ -229,12 +229,7 @@ impl Models {
 
     fn contributors(&self, detector: &dyn Detector, view: &BucketView<'_>, row: usize) -> Vec<Contributor> {
         let mut list = strongest(detector.explain(view, row), MAX_CONTRIBUTORS);
-        for c in &mut list {
-            let title = self.job.features.iter().find(|f| f.name == c.feature).map(|f| f.title.as_str());
-            if c.title.is_empty() {
-                c.title = title.filter(|t| !t.is_empty()).map_or_else(|| c.feature.replace('_', " "), str::to_owned);
-            }
-        }
+        list.iter_mut().filter(|c| c.title.is_empty()).for_each(|c| c.title = self.job.words_of(&c.feature));
         list
     }
 
@@ -254,11 +249,19 @@ impl Models {
                 span_ms: a.span_ms,
                 since_ms: a.since_ms,
                 imputed: a.imputed,
+                silent_since_ms: self.silent_since_ms(a),
             };
             let (m, r) = (message(&finding), reason(&finding));
             (a.message, a.reason) = (m, r);
         }
         anomalies
+    }
+
+    /// End of the bucket in which a silent entity was last there.
+    fn silent_since_ms(&self, a: &Anomaly) -> Option<i64> {
+        let key = a.entity_key.as_bytes();
+        let slot = self.table.find(key, crate::model::keys::stable_hash(key)).filter(|_| a.imputed)?;
+        self.table.last_seen_ms(slot).map(|t| t.saturating_add(a.span_ms))
     }
 
     /// Learns a judged bucket; rows that were reported are kept out of the baselines until they last.

@@ -20,6 +20,8 @@ pub struct Finding<'a> {
     pub since_ms: i64,
     /// True when the entity was silent.
     pub imputed: bool,
+    /// Since when it shows nothing, milliseconds of the epoch, where that is known.
+    pub silent_since_ms: Option<i64>,
 }
 
 /// At most `max` contributors, strongest first, whose shares still sum to the same: the mildest are taken together as one,
@@ -54,15 +56,15 @@ pub fn reason(f: &Finding<'_>) -> String {
     let Some(first) = f.contributors.first() else {
         return format!("{who} was unusual {when}.").replace(" .", ".");
     };
+    let second = f.contributors.get(1).filter(|s| s.surprise >= 0.25 * first.surprise);
+    let told = if f.imputed { usually } else { values };
+    let facts = std::iter::once(first).chain(second).map(told).collect::<Vec<_>>().join("; ");
     let mut out = match (f.imputed, has_time) {
-        (true, _) => format!("{who} was silent {when}: {}", values(first)),
-        (false, true) => format!("{who}, {when}: {}", values(first)),
-        (false, false) => format!("{who}: {}", values(first)),
+        (true, _) => format!("{who} was silent {when}: {}; {facts}", nothing(f)),
+        (false, true) => format!("{who}, {when}: {facts}"),
+        (false, false) => format!("{who}: {facts}"),
     };
-    if let Some(second) = f.contributors.get(1).filter(|s| s.surprise >= 0.25 * first.surprise) {
-        out.push_str(&format!("; {}", values(second)));
-    }
-    if f.since_ms < f.start_ms && has_time {
+    if f.since_ms < f.start_ms && has_time && !f.imputed {
         out.push_str(&format!("; since {}", clock(f.since_ms)));
     }
     out.push('.');
@@ -78,17 +80,37 @@ fn capitalised(word: &str) -> String {
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
+/// What a silent entity does not show, and since when.
+fn nothing(f: &Finding<'_>) -> String {
+    let what = if f.job.labels.document_noun.is_empty() { "documents" } else { &f.job.labels.document_noun };
+    f.silent_since_ms.map_or_else(|| format!("no {what}"), |since| format!("no {what} since {}", clock(since)))
+}
+
+/// What a silent entity shows when it is there.
+fn usually(c: &Contributor) -> String {
+    if c.typical.is_finite() { format!("usually {} {} ({})", title(c), number(c.typical), reference(c, "")) } else { c.reference.clone() }
+}
+
+fn title(c: &Contributor) -> &str {
+    if c.title.is_empty() { &c.feature } else { &c.title }
+}
+
+/// What it was compared with, and the usual range where there is one.
+fn reference(c: &Contributor, usually: &str) -> String {
+    let range =
+        if c.lower.is_finite() && c.upper.is_finite() { format!(", {usually}{} to {}", number(c.lower), number(c.upper)) } else { String::new() };
+    format!("{}{range}", c.reference)
+}
+
 fn values(c: &Contributor) -> String {
-    let title = if c.title.is_empty() { &c.feature } else { &c.title };
+    let title = title(c);
     let actual = number(c.actual);
     // A value of a keyword feature, such as status 401: two numbers side by side would read as one.
     let seen = if c.feature.contains('=') { format!("{actual} x {title}") } else { format!("{title} {actual}") };
     if !c.typical.is_finite() {
         return format!("{seen} ({})", c.reference);
     }
-    let range =
-        if c.lower.is_finite() && c.upper.is_finite() { format!(", usually {} to {}", number(c.lower), number(c.upper)) } else { String::new() };
-    format!("{seen}, typical {} ({}{range})", number(c.typical), c.reference)
+    format!("{seen}, typical {} ({})", number(c.typical), reference(c, "usually "))
 }
 
 /// A number for people: up to three significant decimals, thousands as they are; "absent" for none.
@@ -165,11 +187,17 @@ mod tests {
             span_ms: 300_000,
             since_ms: 1_767_225_300_000,
             imputed: false,
+            silent_since_ms: None,
         };
         assert_eq!(message(&f), "web: unusual 4xx responses of a client");
         assert_eq!(
             reason(&f),
             "Client 10.0.0.9, 2026-01-01 00:00 to 00:05 UTC: 4xx responses 512, typical 3.25 (own history, usually 0 to 9); since 2025-12-31 23:55."
+        );
+        let silent = Finding { imputed: true, silent_since_ms: Some(1_767_225_600_000), ..f };
+        assert_eq!(
+            reason(&silent),
+            "Client 10.0.0.9 was silent 2026-01-01 00:00 to 00:05 UTC: no documents since 2026-01-01 00:00; usually 4xx responses 3.25 (own history, 0 to 9)."
         );
         let table = Job { preset: Some("table".into()), labels: JobLabels { entity_noun: "row".into(), ..JobLabels::default() }, ..Job::default() };
         let row = Finding { job: &table, entity: "20", start_ms: 86_400_000, since_ms: 0, ..f };

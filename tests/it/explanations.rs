@@ -106,6 +106,7 @@ impl Looked {
             self.boxes += 1;
             wrong.extend(rule_is_wrong(&self.job, bucket, row, &a.rule_box));
         }
+        wrong.extend(sentence_is_wrong(&self.job, a));
         let (now, top) = (scores.score(row), a.contributors.first().map_or(f64::NAN, |c| c.surprise));
         // What moves together falls together: the sentence names the second where it adds a quarter of the first.
         let named = a.contributors.iter().filter(|c| c.surprise >= 0.25 * top).count();
@@ -253,6 +254,16 @@ fn usual_instead(counts: &ValueCounts, rows: usize, row: usize, value: &str) -> 
     }
     let all = (0..rows).map(|r| if r == row { std::mem::take(&mut kept) } else { counts.row(r).collect() }).collect();
     ValueCounts::from_rows(all, counts.names.clone(), counts.other.clone())
+}
+
+/// What is wrong with a sentence, if anything: features have their titles, and of who is silent it says since when.
+fn sentence_is_wrong(job: &Job, a: &Anomaly) -> Option<String> {
+    let numbers = job.features.iter().map(|f| (f.name.replace('_', " "), f));
+    let values = job.value_features.iter().map(|f| (format!(" x {} ", f.name.replace('_', " ")), f));
+    let mut untitled = numbers.chain(values).filter(|(name, f)| !f.title.is_empty() && !f.title.contains(name.trim_start_matches(" x ").trim()));
+    let name = untitled.find(|(name, _)| a.reason.contains(name));
+    let is_unsaid = a.imputed && !a.reason.contains(&format!(": no {} since 20", job.labels.document_noun));
+    (name.is_some() || is_unsaid).then(|| format!("the sentence is `{}`", a.reason))
 }
 
 /// What is wrong with a rule box, if anything: it has to hold for the row, and for as many rows as it says.

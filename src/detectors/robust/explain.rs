@@ -28,14 +28,15 @@ pub(super) struct Share {
 }
 
 impl Panel {
-    /// Explains a row that `judge` gave. Features that are absent or unknown are left out.
-    pub(super) fn explain(&self, slot: usize, row: &Row) -> Vec<Share> {
+    /// Explains a row that `judge` gave. Features that are absent or unknown are left out; who is silent is held against its own past.
+    pub(super) fn explain(&self, slot: usize, row: &Row, is_silent: bool) -> Vec<Share> {
         let Some(tracks) = self.tracks_of(slot) else { return Vec::new() };
         let relations = self.relations(slot, row, tracks);
         let mut shares = Vec::new();
         for (f, ((j, track), feature)) in row.features.iter().zip(tracks).zip(&self.features).enumerate() {
             let (true, Some(scale)) = (j.is_known, feature.scale) else { continue };
-            let statistic = Statistic::of(j.which);
+            let beside = strongest_other(&relations[f], row, f);
+            let statistic = Statistic::told(j, beside.map(|g| &row.features[g]), is_silent);
             // Against the other features the usual value is what these imply.
             let implied = if statistic.is_by_others() { j.implied * j.spread } else { 0.0 };
             let usual = j.y - j.residual + implied;
@@ -52,8 +53,7 @@ impl Panel {
                 _ if is_inside => (back(usual), (f64::NAN, f64::NAN)),
                 _ => (back(usual), band),
             };
-            let (is_by_others, beside) = (statistic.is_by_others(), strongest_other(&relations[f], row, f));
-            let (weight, reference) = (weight(j), statistic.reference());
+            let (is_by_others, weight, reference) = (statistic.is_by_others(), weight(j), statistic.reference());
             shares.push(Share { feature: f, remembered, typical, lower, upper, weight, reference, is_by_others, beside });
         }
         shares
@@ -98,6 +98,16 @@ fn weight(j: &Judgement) -> f64 {
 impl Statistic {
     fn of(which: usize) -> Self {
         [Self::Own, Self::Left, Self::OwnFast, Self::LeftFast, Self::OwnSlow, Self::LeftSlow].get(which).copied().unwrap_or(Self::Flat)
+    }
+
+    /// The statistic that the words are about: what the other features expect of one explains little where these are strange too.
+    fn told(j: &Judgement, beside: Option<&Judgement>, is_silent: bool) -> Self {
+        let is_outside = j.own.abs() > BAND && j.own * j.left > 0.0;
+        match Self::of(j.which) {
+            Self::Left if is_outside && beside.is_some_and(|b| b.own.abs() > BAND) => Self::Own,
+            _ if is_silent => Self::Own,
+            loudest => loudest,
+        }
     }
 
     const fn is_by_others(self) -> bool {

@@ -66,9 +66,10 @@ impl Default for RobustOptions {
 
 struct Robust {
     min_buckets: f32,
-    /// Columns of the bucket that are looked at, and their names.
+    /// Columns of the bucket that are looked at, their names, and what they are called in sentences.
     columns: Vec<usize>,
     names: Vec<String>,
+    titles: Vec<String>,
     timezone: Tz,
     panels: Vec<Panel>,
 }
@@ -84,6 +85,7 @@ fn build(job: &Job, options: &Options) -> Result<Box<dyn Detector>, String> {
     Ok(Box::new(Robust {
         min_buckets: f32::from(options.min_buckets),
         names: columns.iter().map(|&i| job.features[i].name.clone()).collect(),
+        titles: columns.iter().map(|&i| job.features[i].words()).collect(),
         columns,
         timezone: job.timezone,
         panels: directions.chunks(MAX).map(|d| Panel::new(d, job.bucket_span_ms, options.adapt_buckets)).collect(),
@@ -166,10 +168,10 @@ impl Detector for Robust {
         let mut out = Vec::new();
         for (i, (panel, row_judged)) in self.panels.iter().zip(&judged.panels).enumerate() {
             let values = self.values(view, i, row);
-            for share in panel.explain(slot, row_judged) {
+            for share in panel.explain(slot, row_judged, view.is_imputed(row)) {
                 let (Some(name), Some(&actual)) = (self.names.get(i * MAX + share.feature), values.get(share.feature)) else { continue };
                 let seen = share.remembered.unwrap_or(actual);
-                let other = |g: usize| self.names.get(i * MAX + g).map_or_else(String::new, |n| n.replace('_', " "));
+                let other = |g: usize| self.titles.get(i * MAX + g).cloned().unwrap_or_default();
                 let words = share.words(other, |g| values.get(g).copied().unwrap_or(f64::NAN));
                 let base = Contributor::new(name, seen, share.typical, share.weight, &words);
                 out.push(Contributor { lower: share.lower, upper: share.upper, ..base });

@@ -30,7 +30,8 @@ fn columns(values: &[f64]) -> Vec<Vec<f64>> {
 
 /// Three quiet days of one entity.
 fn trained() -> (Job, Rows, Box<dyn Detector>, Noise) {
-    let job = job(&["requests", "bytes"]);
+    let mut job = job(&["requests", "bytes"]);
+    job.features[1].title = "bytes sent".into();
     let (mut rows, mut d, mut noise) = (Rows::new(&job, &["host"]), detector(&job), Noise(7));
     let mut loud = 0;
     for i in 0..3 * DAY {
@@ -79,7 +80,7 @@ fn what_does_not_fit_the_other_features_is_told_with_the_one_that_says_so() {
     let (requests, bytes) = ((requests * 1.08).round(), bytes * 0.75);
     let why = rows.explain(d.as_ref(), &columns(&[requests, bytes]), 0);
     for c in &why {
-        let other = if c.feature == "bytes" { format!("requests {requests}") } else { format!("bytes {bytes:.0}") };
+        let other = if c.feature == "bytes" { format!("requests {requests}") } else { format!("bytes sent {bytes:.0}") };
         assert_eq!(c.reference, format!("expected at {other}"), "{why:?}");
         assert!(c.lower.is_nan() || c.actual < c.lower || c.actual > c.upper, "{why:?}");
     }
@@ -87,6 +88,20 @@ fn what_does_not_fit_the_other_features_is_told_with_the_one_that_says_so() {
         why[0].lower.is_finite() && (why.iter().find(|c| c.feature == "bytes").unwrap().typical / (requests * 700.0) - 1.0).abs() < 0.1,
         "{why:?}"
     );
+}
+
+#[test]
+fn who_is_silent_or_outside_its_own_past_is_not_explained_by_features_that_are_strange_too() {
+    let (_, mut rows, d, mut noise) = trained();
+    let [requests, bytes] = traffic(&mut noise, 0);
+    let is_own = |why: &[Contributor]| why.len() == 2 && why.iter().all(|c| c.reference == "own history");
+    let why = rows.explain(d.as_ref(), &columns(&[(requests * 0.3).round(), bytes * 0.2]), 0);
+    assert!(is_own(&why), "{why:?}");
+    rows.fall_silent(0);
+    let why = rows.explain(d.as_ref(), &columns(&[0.0, 0.0]), 0);
+    assert!(is_own(&why), "{why:?}");
+    let usual = |feature: &str| why.iter().find(|c| c.feature == feature).unwrap().typical;
+    assert!((usual("requests") / requests - 1.0).abs() < 0.2 && (usual("bytes") / bytes - 1.0).abs() < 0.2, "{why:?}");
 }
 
 #[test]
