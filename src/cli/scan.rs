@@ -65,8 +65,8 @@ pub struct Args {
     #[arg(long, value_name = "FIELD")]
     pub entity: Vec<String>,
     /// Alarms a day that are wanted at most.
-    #[arg(long, value_name = "N")]
-    pub alert_budget: Option<f64>,
+    #[arg(long, value_name = "N per day")]
+    pub alert_budget: Option<String>,
     /// Write anomalies as NDJSON, the documents that a cluster would get.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

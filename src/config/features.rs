@@ -114,7 +114,9 @@ pub fn check_names(s: &Section<'_>, job: &Job) {
             }
         }
     }
-    if job.features.is_empty() && job.value_features.is_empty() {
+    // A preset that is not there has been told already.
+    let has_preset = s.raw("preset").is_none_or(|p| p.as_str().and_then(crate::presets::find).is_some());
+    if has_preset && job.features.is_empty() && job.value_features.is_empty() {
         s.wrong("features", "the job has no feature", "choose a `preset`, or write `features: [count]`");
     }
 }

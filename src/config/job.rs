@@ -306,7 +306,12 @@ mod tests {
         let wrong = |typed| resolved(typed).unwrap_err();
         assert_eq!(wrong(json!(5)), ["jobs[0]"]);
         let bad = json!({ "id": "A b", "preset": "web_acces", "index": "x", "frequency": "7m", "timezone": "Europe/Berlim", "alert_budget": "few" });
-        assert_eq!(wrong(bad), ["jobs[0].alert_budget", "jobs[0].features", "jobs[0].frequency", "jobs[0].id", "jobs[0].preset", "jobs[0].timezone"]);
+        assert_eq!(wrong(bad), ["jobs[0].alert_budget", "jobs[0].frequency", "jobs[0].id", "jobs[0].preset", "jobs[0].timezone"]);
+        assert_eq!(wrong(json!({ "id": "a", "preset": "web_acces", "index": "x" })), ["jobs[0].preset"]);
+        assert_eq!(
+            wrong(json!({ "id": "a", "preset": "web_access", "features": [], "value_features": [], "detectors": [], "index": "x" }))[0],
+            "jobs[0].features"
+        );
         let labels = json!({ "id": "a", "preset": "web_access", "index": "x", "labels": { "tatic_ids": [], "technique_ids": ["x"] } });
         assert_eq!(wrong(labels), ["jobs[0].labels.tatic_ids", "jobs[0].labels.technique_ids"]);
     }

@@ -255,11 +255,14 @@ fn wrong_arguments_say_what_is_right() {
         (&["--preset", "web_acess"][..], "there is no preset `web_acess`; there are: web_access"),
         (&["--format", "apache"], "there is no format `apache`; there are: json, access_log, csv"),
         (&["--map", "source.ip"], "is not of the form FIELD=NAME"),
+        (&["--alert-budget", "few"], "alert_budget: `few` does not fit; write it as `20 per day`"),
         (&["--train-until", "noon"], "--train-until `noon` is not a time"),
     ] {
         let (code, _, err) = scan(files.0.path(), &[&["web.log"], args].concat(), b"");
         assert_eq!((code, err.contains(words)), (78, true), "{args:?}: {err}");
     }
+    let budgets = ["20 per day", "20", "140 per week"].map(|budget| scan(files.0.path(), &["web.log", "--json", "--alert-budget", budget], b""));
+    assert!(budgets[0].0 == 0 && budgets.iter().all(|b| b == &budgets[0]), "{budgets:?}");
 }
 
 #[test]

@@ -20,8 +20,8 @@ pub fn resolve(args: &Args) -> Result<Job, String> {
     if !args.entity.is_empty() {
         keys.insert("entity_fields".into(), json!(args.entity));
     }
-    if let Some(per_day) = args.alert_budget {
-        keys.insert("alert_budget".into(), json!(per_day));
+    if let Some(budget) = &args.alert_budget {
+        keys.insert("alert_budget".into(), json!(budget));
     }
     let mut job = crate::config::preset_job(&args.preset, &Value::Object(keys)).map_err(|e| e.to_string())?;
     job.index = args.inputs.first().map(|p| stem(p)).unwrap_or_default();
