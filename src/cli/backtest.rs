@@ -138,6 +138,8 @@ struct Side {
     as_reported: Figures,
     thresholds: Vec<Figures>,
     labels_outside: usize,
+    /// First and last instant of the labels, milliseconds of the epoch, where none of them is inside the judged time.
+    labels_elsewhere_ms: Option<(i64, i64)>,
     /// Labelled entities that never came.
     unknown_entities: Vec<String>,
     missed: Vec<Missed>,
@@ -201,9 +203,12 @@ fn try_run(args: &Args) -> Result<Counted, Stop> {
 
 fn count(mut play: Play, known: Option<&Truth>, quiet_ms: i64) -> Result<Side, Stop> {
     let Some(judged) = play.judged else {
-        let why = "the range is younger than the job's window delay, --train-until lies behind the last line, or nothing could be read";
-        let problems: String = play.problems.iter().map(|p| format!("\n{p}")).collect();
-        return Err(Stop::new(Exit::BadInput, format!("{}: nothing was judged: {why}{problems}", play.name)));
+        let why = if play.problems.is_empty() {
+            "no bucket of the range is over yet, with the job's `window_delay`; name an earlier range".into()
+        } else {
+            play.problems.join("\n")
+        };
+        return Err(Stop::new(Exit::BadInput, format!("{}: nothing was judged: {why}", play.name)));
     };
     let nothing = Truth::default();
     let truth = known.unwrap_or(&nothing);
@@ -213,11 +218,14 @@ fn count(mut play: Play, known: Option<&Truth>, quiet_ms: i64) -> Result<Side, S
     for a in &mut alarms {
         a.why = play.reasons.remove(&(a.entity.clone(), a.peak_ms)).unwrap_or_default();
     }
-    let is_false = |a: &&Alarm| known.is_some_and(|t| t.verdict(&a.entity, a.start_ms, a.end_ms) == Verdict::False);
+    let labels_outside = outside(judged, &truth.events);
+    let is_elsewhere = truth.harmless.is_none() && labels_outside == truth.events.len();
+    let is_false = |a: &&Alarm| !is_elsewhere && known.is_some_and(|t| t.verdict(&a.entity, a.start_ms, a.end_ms) == Verdict::False);
     Ok(Side {
         as_reported: Figures { threshold: f64::NAN, ..as_reported },
         thresholds: figures(&play.scored, &THRESHOLDS),
-        labels_outside: outside(judged, &truth.events),
+        labels_outside,
+        labels_elsewhere_ms: span(&truth.events).filter(|_| is_elsewhere),
         unknown_entities: unknown(&play.seen, &truth.events),
         missed: missed(&alarms, judged, &truth.events).into_iter().take(MAX_LISTED).map(|l| nearly(&play.scored, l)).collect(),
         false_alarms: alarms.iter().filter(is_false).take(MAX_LISTED).cloned().collect(),
@@ -229,6 +237,11 @@ fn count(mut play: Play, known: Option<&Truth>, quiet_ms: i64) -> Result<Side, S
         to_ms: judged.end_ms,
         problems: play.problems,
     })
+}
+
+/// From the first to the last instant of events.
+fn span(events: &[Label]) -> Option<(i64, i64)> {
+    Some((events.iter().map(|l| l.start_ms).min()?, events.iter().map(|l| l.end_ms).max()?))
 }
 
 /// A missed event, with how near it came to being found.

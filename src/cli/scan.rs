@@ -124,6 +124,7 @@ struct Outcome {
     total: RunDocument,
     failures: Vec<InputError>,
     choices: Vec<Choice>,
+    left_out: Vec<LeftOut>,
     absences: Absences,
 }
 
@@ -141,6 +142,14 @@ struct Choice {
     file: String,
     detector: &'static str,
     why: String,
+}
+
+/// A column of a table that was not compared.
+#[derive(Debug, serde::Serialize)]
+struct LeftOut {
+    file: String,
+    column: String,
+    why: &'static str,
 }
 
 /// What is kept to be shown at the end.
@@ -175,6 +184,9 @@ pub fn judge(args: &Args, listen: Listen<'_>) -> Result<Vec<String>, (Exit, Stri
         _ => windows(args, &shown, None, Some(listen(None))),
     };
     let outcome = outcome.map_err(|stop| (stop.exit, stop.message))?;
+    if let Some(why) = output::why_nothing(args, &outcome) {
+        return Err((Exit::BadInput, format!("{}: nothing was judged: {why}", args.preset)));
+    }
     let counted = outcome.total.problems.iter().map(|p| format!("{} x {}", p.count, p.kind.replace('_', " ")));
     let absent = outcome.absences.lines(&args.preset);
     Ok(outcome.failures.iter().map(|f| f.message.clone()).chain(counted).chain(absent).collect())
@@ -257,7 +269,7 @@ fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>, listener: Option<B
     progress.finish();
     let feed = lock(&feed);
     let absences = Absences::of(&feed, &job, args);
-    Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec(), choices: Vec::new(), absences })
+    Ok(Outcome { jobs: vec![job], lines: feed.lines(), total, failures: feed.failures().to_vec(), absences, ..Outcome::default() })
 }
 
 fn next(feed: &Mutex<Feed>) -> Option<crate::model::Window> {

@@ -91,7 +91,7 @@ pub struct Figures {
     pub found: usize,
     /// Labelled events inside the judged time.
     pub events: usize,
-    /// Share of judged alarms that are true; `NaN` without any.
+    /// Share of judged alarms that are true; `NaN` without any, and without events.
     pub precision: f64,
     /// Share of events that were found; `NaN` without events.
     pub recall: f64,
@@ -226,6 +226,8 @@ fn figures(alarms: &BTreeMap<&str, Vec<Run>>, truth: &Truth, labels: &[&Label], 
             }
         }
     }
+    // Where no event is inside the judged time, nobody knows what an alarm was.
+    let is_known = !labels.is_empty() || truth.harmless.is_some();
     let share = |part: usize, whole: usize| if whole == 0 { f64::NAN } else { part as f64 / whole as f64 };
     let mut sorted: Vec<f64> = delays.values().copied().collect();
     sorted.sort_by(f64::total_cmp);
@@ -236,7 +238,7 @@ fn figures(alarms: &BTreeMap<&str, Vec<Run>>, truth: &Truth, labels: &[&Label], 
         unjudged,
         found: delays.len(),
         events: labels.len(),
-        precision: share(true_alarms, count - unjudged),
+        precision: if is_known { share(true_alarms, count - unjudged) } else { f64::NAN },
         recall: share(delays.len(), labels.len()),
         alarms_per_day: count as f64 / days,
         minutes_to_detect: sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN),
@@ -282,6 +284,13 @@ mod tests {
         assert_eq!((f.alarms, f.true_alarms, f.unjudged, f.precision, f.recall), (3, 1, 1, 0.5, 1.0));
         assert_eq!(truth.verdict("c", 0, DAY_MS), Verdict::Unjudged);
         assert_eq!(alarms_of(&rows, 50.0, 60_000)[0].peak_ms, 12 * 60_000);
+    }
+
+    #[test]
+    fn labels_outside_the_judged_time_say_nothing_of_alarms() {
+        let truth = Truth { events: vec![label("a", 5_000, 5_001)], harmless: None };
+        let f = evaluate(&[row("a", 10, 90.0)], Window::new(0, DAY_MS), &truth, &[50.0], 0)[0];
+        assert!(f.alarms == 1 && f.precision.is_nan() && f.recall.is_nan(), "{f:?}");
     }
 
     #[test]

@@ -83,6 +83,18 @@ impl Table {
         Ok(names)
     }
 
+    /// Columns of either table that are in no comparison, and why.
+    pub fn left_out(&self, other: &Self) -> Vec<(String, &'static str)> {
+        let of_mine = |(c, name): (usize, &String)| match (self.is_numeric(c), other.names.contains(name)) {
+            (true, true) => None,
+            (true, false) => Some((name.clone(), "only the table to learn from has it")),
+            (false, _) => Some((name.clone(), "it holds no numbers to learn from")),
+        };
+        let mine = self.names.iter().enumerate().filter_map(of_mine);
+        let theirs = other.names.iter().filter(|n| !self.names.contains(n)).map(|n| (n.clone(), "the table to learn from does not have it"));
+        mine.chain(theirs).collect()
+    }
+
     fn bucket(&self, names: &[String], window: Window, prefix: &str) -> Bucket {
         let mut bucket = Bucket::empty(window.start_ms, window.len_ms(), 0, 0);
         for row in 0..self.rows() {
@@ -140,6 +152,16 @@ mod tests {
         let train = table("a,name,b,only\n1,x,2,1\n3,y,,1\n");
         let test = table("b,a,name\n5,6,z\n");
         assert_eq!(train.common(&test).unwrap(), ["a", "b"]);
+        let left_out: Vec<String> = train.left_out(&table("c,a\n5,6\n")).into_iter().map(|(c, why)| format!("{c}: {why}")).collect();
+        assert_eq!(
+            left_out,
+            [
+                "name: it holds no numbers to learn from",
+                "b: only the table to learn from has it",
+                "only: only the table to learn from has it",
+                "c: the table to learn from does not have it"
+            ]
+        );
         let spec = |n: &str| FeatureSpec { name: n.into(), kind: "mean".into(), field: Some(n.into()), ..FeatureSpec::default() };
         let job = Arc::new(Job { features: vec![spec("a"), spec("b")], ..Job::default() });
         let mut source = TableSource::new(&job, &train, &test);

@@ -90,7 +90,27 @@ fn a_metric_is_held_against_labels_and_what_cannot_be_found_is_told() {
     assert!(page.contains("as reported") && page.contains("cqu") && page.contains("missed: 2"), "{page}");
     assert!(text.contains("1 labelled entity is in no row, such as `cqu`") && text.contains("no score of 25 or more"), "{text}");
     let (code, _, errors) = backtest(folder.path(), &[&args[..], &["--train-until", "2030-01-01"]].concat());
-    assert!(code == 65 && errors.contains("series: nothing was judged"), "{code} {errors}");
+    let one_line = "elkhound: series: nothing was judged: all of it lies before --train-until 2030-01-01 and was only learned from: \
+                    the data goes from 2026-01-01T00:00:00.000Z to 2026-01-07T22:40:00.000Z, name a time between\n";
+    assert!(code == 65 && errors == one_line, "{code} {errors}");
+}
+
+#[test]
+fn labels_that_lie_outside_the_judged_time_are_told_and_nothing_is_counted_by_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("access.log"), log()).unwrap();
+    std::fs::write(folder.path().join("labels.csv"), "entity,start,end\n203.0.113.9,2020-01-01,2020-01-02\n,2020-02-01,2020-02-02\n").unwrap();
+    let (code, text, errors) = backtest(folder.path(), &WEB);
+    assert_eq!(code, 0, "{errors}");
+    let told = "2 labelled events, none inside the judged time: they lie between 2020-01-01T00:00:00.000Z and 2020-02-02T00:00:00.000Z, \
+                judged was 2025-11-09T00:00:00.000Z to 2025-11-10T00:00:00.000Z";
+    assert!(text.contains(told) && !text.contains(" 0.00 ") && !text.contains("false alarms, strongest"), "{text}");
+    let (_, text, _) = backtest(folder.path(), &[&WEB[..], &["--json"]].concat());
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let side = &all["sides"][0];
+    assert!(side["as_reported"]["precision"].is_null() && side["as_reported"]["recall"].is_null(), "{side}");
+    assert!(side["as_reported"]["alarms"].as_u64() > Some(0) && side["false_alarms"] == serde_json::json!([]), "{side}");
+    assert_eq!((side["labels_outside"].as_u64(), side["labels_elsewhere_ms"][0].as_i64()), (Some(2), Some(1_577_836_800_000)));
 }
 
 #[test]

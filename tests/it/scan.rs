@@ -274,16 +274,33 @@ fn a_table_says_what_was_chosen_and_why() {
     let args = ["--preset", "table", "--train", "train.csv", "test.csv"];
     let (code, _, err) = scan(files.0.path(), &args, b"");
     assert!(
-        code == 0
-            && err.starts_with("elkhound: test (detector table): ")
-            && err.contains("weight of neighbours")
-            && err.contains("300 training rows"),
+        code == 0 && err.starts_with("elkhound: test (detector table): ") && err.contains("learned 300 rows of 3 columns; a row is judged "),
         "{err}"
     );
     let (_, out, err) = scan(files.0.path(), &[&["--json"], &args[..]].concat(), b"");
     let out: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((err.as_str(), &out["choices"][0]["detector"], &out["choices"][0]["file"]), ("", &"table".into(), &"test".into()));
-    assert!(out["choices"][0]["why"].as_str().is_some_and(|w| w.contains("300 training rows")), "{out}");
+    assert!(out["choices"][0]["why"].as_str().is_some_and(|w| w.contains("300 rows")), "{out}");
+}
+
+#[test]
+fn columns_of_a_table_that_are_not_compared_are_named_once() {
+    let files = Files::new();
+    let rows = |head: &str, n: u32| (0..n).fold(head.to_owned(), |t, i| t + &format!("{},{},{}\n", i % 17, (i * 7) % 23, (i * i) % 29));
+    files.write("train.csv", rows("a,b,c\n", 300));
+    files.write("test.csv", rows("a,d,c\n", 20));
+    let args = ["--preset", "table", "--train", "train.csv", "test.csv"];
+    let (code, _, err) = scan(files.0.path(), &args, b"");
+    assert_eq!(code, 0, "{err}");
+    for line in [
+        "elkhound: test: column `b` left out: only the table to learn from has it; rows are judged by the other columns",
+        "elkhound: test: column `d` left out: the table to learn from does not have it; rows are judged by the other columns",
+    ] {
+        assert_eq!(err.lines().filter(|l| *l == line).count(), 1, "{err}");
+    }
+    let (_, out, err) = scan(files.0.path(), &[&["--json"], &args[..]].concat(), b"");
+    let out: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((err.as_str(), &out["left_out_columns"][0]["column"], &out["left_out_columns"][1]["column"]), ("", &"b".into(), &"d".into()));
 }
 
 #[test]
@@ -332,8 +349,7 @@ fn data_that_all_lies_before_train_until_is_said_to_be_only_learned_from() {
     let files = Files::new();
     files.write("web.log", log());
     let (code, _, err) = scan(files.0.path(), &["web.log", "--bucket-span", "1h", "--train-until", "2026-01-01T00:00:00Z"], b"");
-    let words =
-        "all of it lies before --train-until 2026-01-01T00:00:00Z and was only learned from: the last bucket ends at 2025-11-10T00:00:00.000Z";
+    let words = "all of it lies before --train-until 2026-01-01T00:00:00Z and was only learned from: the data goes from 2025-11-09T00:00:00.000Z to 2025-11-10T00:00:00.000Z, name a time between";
     assert!(code == 65 && err.contains(words), "{code} {err}");
     let (code, out, err) = scan(files.0.path(), &["web.log", "--bucket-span", "1h", "--train-until", "2025-11-09T12:00:00Z", "--json"], b"");
     assert!(code == 0 && err.is_empty() && out.contains("\"nothing_was_judged\":null"), "{code} {err}");

@@ -63,8 +63,17 @@ fn text(page: &Page, top: usize) -> String {
 fn side(s: &Side, labels: Option<usize>) -> Block {
     let mut facts = Vec::new();
     if let Some(n) = labels {
-        let outside =
-            if s.labels_outside > 0 { format!(", {} of them outside the judged time and not counted", s.labels_outside) } else { String::new() };
+        let outside = match s.labels_elsewhere_ms {
+            Some((from, to)) => format!(
+                ", none inside the judged time: they lie between {} and {}, judged was {} to {}; so no alarm is called true or false",
+                iso(from),
+                iso(to),
+                iso(s.from_ms),
+                iso(s.to_ms)
+            ),
+            None if s.labels_outside > 0 => format!(", {} of them outside the judged time and not counted", s.labels_outside),
+            None => String::new(),
+        };
         facts.push(format!("{}{outside}", counted(n as u64, "labelled event", "labelled events")));
         if let Some(first) = s.unknown_entities.first() {
             let them = counted(s.unknown_entities.len() as u64, "labelled entity is", "labelled entities are");
@@ -75,15 +84,16 @@ fn side(s: &Side, labels: Option<usize>) -> Block {
             facts.push(format!("{} of {} reported alarms were judged by nobody and count neither way", s.as_reported.unjudged, s.as_reported.alarms));
         }
     }
+    let counted_labels = labels.filter(|_| s.labels_elsewhere_ms.is_none());
     let mut notes = s.problems.clone();
     if s.left_out > 0 {
         notes.insert(0, format!("{} rows above the lowest threshold were more than is kept: take a shorter range", s.left_out));
     }
-    let thresholds = s.thresholds.iter().map(|f| figures(&format!("{:.0}", f.threshold), f, labels));
+    let thresholds = s.thresholds.iter().map(|f| figures(&format!("{:.0}", f.threshold), f, counted_labels));
     Block {
         title: format!("{}: {} judged, {} to {}", s.name, counted(s.rows, "row", "rows"), iso(s.from_ms), iso(s.to_ms)),
         facts,
-        figures: std::iter::once(figures("as reported", &s.as_reported, labels)).chain(thresholds).collect(),
+        figures: std::iter::once(figures("as reported", &s.as_reported, counted_labels)).chain(thresholds).collect(),
         lists: vec![list("missed", &s.missed, missed), list("false alarms, strongest first", &s.false_alarms, alarm)],
         notes,
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Args, Outcome, Shown, Stop, not_written, table};
+use super::{Args, LeftOut, Outcome, Shown, Stop, not_written, table};
 use crate::cli::exit::Exit;
 use crate::model::RunDocument;
 use crate::model::document::to_document;
@@ -11,11 +11,12 @@ use crate::model::time::iso;
 use crate::report::{Report, render};
 use crate::sinks::memory::Delivered;
 
+/// Columns that a line names.
+const MAX_NAMES: usize = 10;
+
 /// Adds the figures of a window to the totals.
 pub fn add(total: &mut RunDocument, run: &RunDocument) {
-    if total.buckets == 0 {
-        total.start_ms = run.start_ms;
-    }
+    total.start_ms = if total.buckets == 0 { run.start_ms } else { total.start_ms.min(run.start_ms) };
     total.end_ms = if total.buckets == 0 { run.end_ms } else { total.end_ms.max(run.end_ms) };
     total.buckets += run.buckets;
     total.documents += run.documents;
@@ -35,8 +36,7 @@ pub fn add(total: &mut RunDocument, run: &RunDocument) {
 /// Prints everything and says how the program ends: not well when a file could not be used to its end.
 pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) -> Exit {
     let total = &outcome.total;
-    let is_unjudged = total.rows == 0 || outcome.absences.is_nothing_judged || outcome.is_all_learned(args);
-    let useless = (is_unjudged && outcome.lines > 0 && outcome.failures.is_empty()).then(|| why_nothing(args, outcome));
+    let useless = why_nothing(args, outcome);
     if json {
         print_json(args, outcome, delivered, useless.as_deref())
     } else {
@@ -44,6 +44,9 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
     }
     for c in outcome.choices.iter().filter(|_| !json) {
         eprintln!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
+    }
+    if !json {
+        left_out(&outcome.left_out).iter().for_each(|line| eprintln!("elkhound: {line}"));
     }
     for Problem { kind, count, example } in &total.problems {
         if kind != "truncated_file" && kind != "unreadable_file" {
@@ -77,8 +80,25 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
     }
 }
 
-/// Why lines were read and no row came of them, and what to do.
-fn why_nothing(args: &Args, outcome: &Outcome) -> String {
+/// Columns that were not compared: one line for each file and reason.
+fn left_out(list: &[LeftOut]) -> Vec<String> {
+    let line = |same: &[LeftOut]| {
+        let names: Vec<String> = same.iter().take(MAX_NAMES).map(|l| format!("`{}`", printable(l.column.as_bytes(), 100))).collect();
+        let more = if same.len() > MAX_NAMES { format!(" and {} more", same.len() - MAX_NAMES) } else { String::new() };
+        let (file, why) = (printable(same[0].file.as_bytes(), 100), same[0].why);
+        let columns = if same.len() == 1 { "column" } else { "columns" };
+        format!("{file}: {columns} {}{more} left out: {why}; rows are judged by the other columns", names.join(", "))
+    };
+    list.chunk_by(|a, b| (&a.file, a.why) == (&b.file, b.why)).map(line).collect()
+}
+
+/// Why lines were read and nothing was judged, and what to do.
+pub fn why_nothing(args: &Args, outcome: &Outcome) -> Option<String> {
+    let is_unjudged = outcome.total.rows == 0 || outcome.absences.is_nothing_judged || outcome.is_all_learned(args);
+    (is_unjudged && outcome.lines > 0 && outcome.failures.is_empty()).then(|| reason(args, outcome))
+}
+
+fn reason(args: &Args, outcome: &Outcome) -> String {
     let total = &outcome.total;
     let fields = outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ");
     let filter = outcome.jobs.iter().filter_map(|j| j.filter.as_ref()).flat_map(|f| f.fields());
@@ -101,8 +121,8 @@ fn why_nothing(args: &Args, outcome: &Outcome) -> String {
         }
         (0, _) => "no line could be read as an event; --format NAME says what the file is, `elkhound parts formats` lists what is known".into(),
         (_, Some(until)) if outcome.is_all_learned(args) => {
-            let end = iso(total.end_ms);
-            format!("all of it lies before --train-until {until} and was only learned from: the last bucket ends at {end}, name an earlier time")
+            let (start, end) = (iso(total.start_ms), iso(total.end_ms));
+            format!("all of it lies before --train-until {until} and was only learned from: the data goes from {start} to {end}, name a time between")
         }
         _ if total.rows > 0 || outcome.absences.is_wrong_map() => outcome.absences.lines(&args.preset).join("\nelkhound: "),
         _ => format!(
@@ -182,6 +202,7 @@ fn print_json(args: &Args, outcome: &Outcome, delivered: &Delivered, useless: Op
         "problems": t.problems,
         "failures": outcome.failures.iter().map(|f| f.message.as_str()).collect::<Vec<_>>(),
         "choices": outcome.choices,
+        "left_out_columns": outcome.left_out,
         "absent_fields": outcome.absences.fields,
         "nothing_was_judged": useless,
         "anomaly_count": t.anomalies,

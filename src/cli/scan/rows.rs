@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::scores::{Judge, stem};
-use super::{Args, Choice, Outcome, Shown, Stop, cycle, job, output, pipeline};
+use super::{Args, Choice, LeftOut, Outcome, Shown, Stop, cycle, job, output, pipeline};
 use crate::model::FeatureSpec;
 use crate::pipeline::Options;
 use crate::source::files::open::list;
@@ -31,6 +31,8 @@ pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome
 fn file(args: &Args, train: &Table, path: &Path, shown: &Shown, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
     let test = Table::read(path)?;
     let columns = train.common(&test).map_err(|e| Stop::input(crate::source::files::open::InputError::useless(path, e)))?;
+    let left_out = train.left_out(&test);
+    outcome.left_out.extend(left_out.into_iter().map(|(column, why)| LeftOut { file: stem(path), column, why }));
     let mut job = job::resolve(args).map_err(Stop::config)?;
     job.features = columns.iter().map(|c| feature(c)).collect();
     (job.bucket_span_ms, job.frequency_ms) = (TEST_WINDOW.len_ms(), TEST_WINDOW.len_ms());

@@ -121,11 +121,6 @@ impl Members {
         let found = self.outlooks.first().map(|o| o.reference.around(&o.space.place(row), CLUMP, CLUMP, None, &mut scratch));
         found.map(|f| f.near.iter().map(|n| n.1).collect()).unwrap_or_default()
     }
-
-    /// Names of the spaces, and whether covariances are used.
-    pub(super) fn spaces(&self) -> Vec<&'static str> {
-        self.outlooks.iter().map(|o| o.space.name()).collect()
-    }
 }
 
 impl Outlook {

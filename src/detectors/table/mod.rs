@@ -111,18 +111,24 @@ impl TableModel {
             return format!("{} training rows are too few to compare with; nothing is called strange", self.rows());
         };
         let (weight, evidence) = (fitted.trust.weight, fitted.trust.evidence);
-        let (choice, why) = if weight > 0.7 {
-            ("nearest neighbours lead", "rows far out stand alone, so the history vouches for no oddity")
+        let (how, why) = if weight > 0.7 {
+            ("mostly by its distance to the nearest training rows", "stand alone, so a row that is near to others counts as normal")
         } else if weight < 0.3 {
-            ("density, robust distance and reconstruction lead", "rows far out stand in clumps, so the history may hold anomalies of its own")
+            (
+                "mostly by how far it lies from where most training rows are",
+                "stand in groups, which may be anomalies, so being near to a few training rows does not make a row normal",
+            )
         } else {
-            ("neighbours and density share the say", "rows far out stand partly alone and partly in clumps")
+            (
+                "by its distance to the nearest training rows and to where most of them are, about alike",
+                "stand partly alone and partly in groups, which may be anomalies",
+            )
         };
         format!(
-            "{choice} (weight of neighbours {weight:.2}): {why} (isolation of the farthest 2 % of {} training rows {evidence:.2}; 1 = all alone); {} columns in {} space; a row stranger than nearly all training rows goes by its neighbours in any case",
+            "learned {} rows of {} columns; a row is judged {how} ({:.0} % by the nearest), because the strangest training rows {why} (how alone they are: {evidence:.2}; 1 is entirely, 0.5 like any other row)",
             self.rows(),
             self.width(),
-            fitted.members.spaces().join(", "),
+            100.0 * weight,
         )
     }
 }

@@ -29,15 +29,6 @@ impl Space {
         Self::Robust((0..rows.width()).map(|c| middle_and_spread(rows.column(c))).collect())
     }
 
-    /// A word for people.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Whitened(_) => "whitened",
-            Self::Robust(_) => "robust",
-        }
-    }
-
     pub(super) fn place(&self, row: &[f64]) -> Vec<f64> {
         match self {
             Self::Plain => row.to_vec(),
@@ -86,7 +77,7 @@ mod tests {
     fn constant_and_empty_columns_stay_finite() {
         for rows in [Rows::new(2), Rows::from_values(2, vec![1.0; 6])] {
             for space in [Space::Plain, Space::whitened(&rows), Space::robust(&rows)] {
-                assert!(space.place(&[0.5, 2.0]).iter().all(|x| x.is_finite()), "{}", space.name());
+                assert!(space.place(&[0.5, 2.0]).iter().all(|x| x.is_finite()), "{space:?}");
                 assert_eq!(space.place_all(&rows).len(), rows.len());
             }
         }
