@@ -342,12 +342,18 @@ fn seconds(headers: &HeaderMap, name: &'static str) -> Option<Duration> {
     headers.get(HeaderName::from_static(name))?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
+/// The address stands in the place of an error already.
+fn without_url(text: &str) -> String {
+    let parts = text.split_once(" for url (").and_then(|(before, rest)| Some((before, rest.split_once(')')?.1)));
+    parts.map_or_else(|| text.to_owned(), |(before, after)| format!("{before}{after}"))
+}
+
 /// The kind of a failure below HTTP, from the chain of causes.
 fn network_error(error: &(dyn std::error::Error + 'static), timed_out: bool, place: &str) -> ClusterError {
-    let mut text = error.to_string();
+    let mut text = without_url(&error.to_string());
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
+        let cause_text = without_url(&cause.to_string());
         if !text.contains(&cause_text) {
             text = format!("{text}: {cause_text}");
         }

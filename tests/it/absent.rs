@@ -27,6 +27,8 @@ fn a_column_that_is_not_in_the_header_is_refused_with_what_there_is() {
     let rows: String = (0..50).map(|i| format!("2026-01-01T00:{i:02}:00Z,c{},{}\n", i % 3, i)).collect();
     files.write("x.csv", format!("when,client,bytes\n{rows}"));
     files.write("x.log", "192.0.2.1 - - [09/Nov/2025:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n");
+    files.write("y.csv", "time,src_ip\n2026-01-01T00:00:00Z,192.0.2.1\n");
+    files.write("y.ndjson", "{\"@timestamp\":\"2026-01-01T00:00:00Z\",\"source.ip\":\"192.0.2.1\"}\n");
     files.write("s.csv", "timestamp,load,other\n2026-01-01,1,2\n");
     for (args, code, words) in [
         (
@@ -47,7 +49,13 @@ fn a_column_that_is_not_in_the_header_is_refused_with_what_there_is() {
             65,
             "--map clients=NAME says what it is called in the file (there are: when, client, bytes; did you mean `client`?)",
         ),
-        (&["x.log", "--map", "source.ip=clientip"], 78, "no column `clientip`; there are: source.ip, source.address, "),
+        (
+            &["x.log", "--map", "source.ip=clientip"],
+            78,
+            "--map source.ip=clientip: the file has no column `clientip`; it has `source.ip` itself: leave --map source.ip=clientip out",
+        ),
+        (&["y.csv", "--map", "source.ip=client"], 78, "no column `client`; there are: time, src_ip; did you mean `src_ip`?"),
+        (&["y.ndjson", "--map", "source.ip=client"], 65, "no line has the field `client`; it has `source.ip` itself: leave --map"),
         (&["x.log", "--time", "when"], 78, "an access log has its time at a place of its own"),
         (&["s.csv", "--preset", "series", "--value", "laod"], 65, "no column `laod` (there are: timestamp, load, other; did you mean `load`?)"),
         (&["x.csv", "--time", "when", "--value", "bytes"], 78, "--value has no meaning for preset `web_access`"),

@@ -55,10 +55,19 @@ pub fn refuse(args: &Args, feed: &Feed) -> Result<(), Stop> {
             return Err(Stop::config(format!("--map {field}={name}: preset `{}` reads no field `{field}`; {instead}", args.preset)));
         }
         if is_fixed && !names.iter().any(|n| n == name) {
-            return Err(Stop::config(format!("--map {field}={name}: the file has no column `{name}`; {}", instead_of(name, &names))));
+            return Err(Stop::config(format!("--map {field}={name}: the file has no column `{name}`; {}", column_for(field, name, &names))));
         }
     }
     Ok(())
+}
+
+/// What to write in place of a column that is not there: nothing, where the file has the field itself, or a name like either.
+fn column_for(field: &str, wrong: &str, names: &[String]) -> String {
+    if names.iter().any(|n| n == field) {
+        return format!("it has `{field}` itself: leave --map {field}={wrong} out");
+    }
+    let like = |word: &str| suggestion(word, &names.iter().map(String::as_str).collect::<Vec<_>>()).is_some();
+    instead_of(if like(wrong) { wrong } else { field }, names)
 }
 
 impl Absences {
@@ -99,7 +108,7 @@ impl Absences {
     pub fn lines(&self, preset: &str) -> Vec<String> {
         let mut out = Vec::new();
         for f in self.fields.iter().filter(|f| f.is_mapped) {
-            out.push(format!("--map {}={}: no line has {}; {}", f.field, f.name, f.shown(), instead_of(&f.name, &self.names)));
+            out.push(format!("--map {}={}: no line has {}; {}", f.field, f.name, f.shown(), column_for(&f.field, &f.name, &self.names)));
         }
         let others: Vec<&Absent> = self.fields.iter().filter(|f| !f.is_mapped && !f.features.is_empty()).collect();
         if let Some(example) = others.first().map(|f| f.field.as_str()) {
