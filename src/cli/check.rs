@@ -28,19 +28,13 @@ pub fn run(args: &Args, json: bool) -> Exit {
             return Exit::BadConfig;
         }
     };
-    let mut findings = vec![Finding::new(Level::Ok, "configuration", summary(&config), "")];
-    if config.jobs.is_empty() {
-        findings.push(Finding::new(
-            Level::Warning,
-            "jobs",
-            "there is no job, so `elkhound run` has nothing to do",
-            "add one; `elkhound export config` shows how one looks, `elkhound parts presets` lists ready ones",
-        ));
+    let mut findings = missing(&config);
+    if findings.is_empty() {
+        findings.push(Finding::new(Level::Ok, "configuration", summary(&config), ""));
     }
     let mut exit = Exit::Ok;
     match &config.cluster {
-        None if args.offline => {}
-        None => findings.push(Finding::new(Level::Warning, "connection", "no cluster is named", "set `cluster.hosts`; `elkhound scan` needs none")),
+        None => {}
         Some(_) if args.offline => {}
         Some(cluster) => {
             let asked = block_on(async {
@@ -60,6 +54,20 @@ pub fn run(args: &Args, json: bool) -> Exit {
     }
     print(&findings, json);
     if exit == Exit::Ok { worst(&findings) } else { exit }
+}
+
+/// What `elkhound run` cannot do without.
+fn missing(config: &Config) -> Vec<Finding> {
+    let mut out = Vec::new();
+    if config.cluster.is_none() {
+        let mend = "write `cluster: { hosts: [\"https://localhost:9200\"] }`; `elkhound scan` needs no cluster and no configuration";
+        out.push(Finding::new(Level::Error, "connection", "no cluster is named", mend));
+    }
+    if config.jobs.is_empty() {
+        let mend = "write `jobs: [{ id: web, preset: web_access, index: \"logs-nginx.access-*\" }]`; `elkhound parts presets` lists the presets, `elkhound export config` every setting";
+        out.push(Finding::new(Level::Error, "jobs", "there is no job, so `elkhound run` has nothing to do", mend));
+    }
+    out
 }
 
 fn summary(config: &Config) -> String {

@@ -95,9 +95,9 @@ fn logs(config: &Config) -> Vec<Logs> {
 /// For which product to print.
 #[derive(Debug, Clone, clap::Args)]
 pub struct For {
-    /// Which product the file is for.
-    #[arg(long, value_enum, default_value = "kibana")]
-    product: Product,
+    /// Which product the file is for; Kibana when it is not given.
+    #[arg(long, value_enum)]
+    product: Option<Product>,
     /// What the names of the indices begin with; `indices.prefix` of the configuration when it is not given.
     #[arg(long)]
     prefix: Option<String>,
@@ -115,7 +115,10 @@ enum Product {
 
 /// Prints the file to import.
 pub fn print(to: &For) -> Exit {
-    let target = match to.product {
+    if to.product.is_none() {
+        eprintln!("elkhound: this is for Kibana; --product opensearch prints it for OpenSearch Dashboards");
+    }
+    let target = match to.product.unwrap_or(Product::Kibana) {
         Product::Kibana => Target::Kibana,
         Product::Opensearch => Target::OpenSearch,
     };

@@ -34,9 +34,9 @@ pub enum What {
 /// For which engine.
 #[derive(Debug, Clone, clap::Args)]
 pub struct For {
-    /// Which engine it is for.
-    #[arg(long, value_enum, default_value = "elasticsearch")]
-    engine: Engine,
+    /// Which engine it is for; Elasticsearch when it is not given.
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
     #[command(flatten)]
     file: ConfigFile,
 }
@@ -76,7 +76,10 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
             return Exit::BadConfig;
         }
     };
-    let (product, lifecycle) = match target.engine {
+    if target.engine.is_none() {
+        eprintln!("elkhound: this is for Elasticsearch; --engine opensearch prints it for OpenSearch");
+    }
+    let (product, lifecycle) = match target.engine.unwrap_or(Engine::Elasticsearch) {
         Engine::Elasticsearch => (Product::Elasticsearch, Lifecycle::Ilm),
         Engine::Opensearch => (Product::OpenSearch, Lifecycle::Ism),
     };

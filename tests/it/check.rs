@@ -265,11 +265,14 @@ async fn the_program_ends_with_a_code_that_fits() {
     for expected in ["clutser: unknown key", "did you mean `cluster`?", "jobs[0].bucket_span", "jobs[0].preset"] {
         assert!(text.contains(expected), "no {expected:?} in {text}");
     }
-    let good = elkhound(&["--json", "check", "--offline"], &[]).await;
-    assert_eq!(good.status.code(), Some(0));
-    let good: Value = serde_json::from_slice(&good.stdout).unwrap();
-    assert_eq!(good.pointer("/findings/0/level"), Some(&json!("ok")));
-    assert_eq!((&good["findings"][1]["about"], &good["findings"][1]["level"]), (&json!("jobs"), &json!("warning")), "{good}");
+    for args in [&["--json", "check", "--offline"][..], &["--json", "check"]] {
+        let empty = elkhound(args, &[]).await;
+        assert_eq!(empty.status.code(), Some(78), "nothing is configured");
+        let empty: Value = serde_json::from_slice(&empty.stdout).unwrap();
+        let told: Vec<_> = empty["findings"].as_array().unwrap().iter().map(|f| (f["about"].as_str(), f["level"].as_str())).collect();
+        assert_eq!(told, [(Some("connection"), Some("error")), (Some("jobs"), Some("error"))], "{empty}");
+        assert!(empty["findings"][1]["mend"].as_str().is_some_and(|m| m.contains("preset: web_access")), "{empty}");
+    }
     std::fs::write(&file, "cluster: { hosts: [\"https://x\"] }\njobs: [{ id: a, preset: web_access, index: x }]\n").unwrap();
     let one = elkhound(&["check", "--offline", "-c", file.to_str().unwrap()], &[]).await;
     assert_eq!(String::from_utf8_lossy(&one.stdout), "ok       configuration: 1 job, no mistakes\n");
@@ -285,7 +288,19 @@ async fn the_program_ends_with_a_code_that_fits() {
         let said = format!("{}{}", String::from_utf8_lossy(&denied.stdout), String::from_utf8_lossy(&denied.stderr));
         assert!(denied.status.code() == Some(77) && said.contains("does not accept the credentials"), "{command}: {said}");
         let nobody = elkhound(&[command], &host("http://127.0.0.1:9".into())).await;
-        assert_eq!(nobody.status.code(), Some(69), "{command}: {}", String::from_utf8_lossy(&nobody.stderr));
+        let said = format!("{}{}", String::from_utf8_lossy(&nobody.stdout), String::from_utf8_lossy(&nobody.stderr));
+        assert_eq!((nobody.status.code(), said.matches("127.0.0.1:9").count()), (Some(69), 1), "{command}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_exported_without_an_engine_says_for_which_it_is() {
+    for (what, option) in [("template", "--engine opensearch"), ("role", "--engine opensearch"), ("dashboards", "--product opensearch")] {
+        let out = elkhound(&["export", what], &[]).await;
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success() && said.contains(option) && said.lines().count() == 1, "{what}: {said}");
+        let args: Vec<&str> = ["export", what].into_iter().chain(option.split(' ')).collect();
+        assert!(elkhound(&args, &[]).await.stderr.is_empty(), "{what}");
     }
 }
 
