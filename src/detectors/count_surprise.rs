@@ -20,6 +20,8 @@ use super::value_memory::{Moments, ValueMemory};
 use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
 use crate::math::excess::{Excess, YOUNG_DAYS};
 use crate::math::normal::student_surprise;
+use crate::model::anomaly::OTHER_ENTITIES;
+use crate::model::keys::stable_hash;
 use crate::model::{BucketView, Contributor, Job, NO_SLOT, Part, Slot};
 
 /// What the catalogue says.
@@ -191,6 +193,19 @@ impl CountSurprise {
         (raw, own)
     }
 
+    /// What others show, with the name of the strangest of them.
+    fn of_others(&self, view: &BucketView<'_>, own: &[f64], row: usize, share: f64) -> Contributor {
+        let keys = Self::keys(view);
+        let (other, surprise, expected) = self.state.others.behind(view.bucket.start_ms, &keys, own, keys[row]);
+        let is_here = keys.iter().position(|k| *k == other).map(|r| view.bucket.keys.text(r).into_owned());
+        let name = is_here.or_else(|| {
+            let key = view.table.slots().map(|s| view.table.key(s)).find(|k| stable_hash(k) == other)?;
+            Some(String::from_utf8_lossy(key).into_owned())
+        });
+        let title = name.unwrap_or_else(|| "another one".into());
+        Contributor { title, ..Contributor::new(OTHER_ENTITIES, surprise, expected, share, "other entities") }
+    }
+
     fn keys(view: &BucketView<'_>) -> Vec<u64> {
         (0..view.rows()).map(|r| view.bucket.keys.hash(r)).collect()
     }
@@ -268,8 +283,7 @@ impl Detector for CountSurprise {
             .map(|j| j.contributor(&self.name, &values.name(j.value), if total > 0.0 { mine * j.surprise / total } else { 0.0 }))
             .collect();
         if bonus > 0.0 {
-            let title = "surprise of other entities at that time".into();
-            out.push(Contributor { title, ..Contributor::new("other_entities", bonus, 0.0, bonus, "other entities") });
+            out.push(self.of_others(view, &own, row, bonus));
         }
         out.sort_by(|a, b| b.surprise.total_cmp(&a.surprise).then_with(|| a.feature.cmp(&b.feature)));
         out
@@ -369,7 +383,14 @@ mod tests {
         board.bucket(&[("web", &[attack], &[]), ("db", &[&[("login", 6)]], &[])]);
         let (a, b) = (board.score(alone.as_ref()), board.score(with.as_ref()));
         assert!(b["db"] > a["db"] + 1.0, "{a:?} {b:?}");
-        assert!(board.explain(with.as_ref(), "db").iter().any(|c| c.reference == "other entities"));
+        let why = board.explain(with.as_ref(), "db");
+        let others = why.iter().find(|c| c.feature == OTHER_ENTITIES).unwrap();
+        assert!(others.title == "web" && (others.actual - a["web"]).abs() < 1e-9 && others.typical < 1.5, "{others:?}");
+        // An attack of the bucket before: its entity is known, and not there now.
+        board.learn(with.as_mut());
+        board.bucket(&[("db", &[&[("login", 6)]], &[])]);
+        let later = board.explain(with.as_ref(), "db");
+        assert_eq!(later.iter().find(|c| c.feature == OTHER_ENTITIES).unwrap().title, "web", "{later:?}");
     }
 
     #[test]

@@ -55,8 +55,8 @@ impl Strongest {
         }
     }
 
-    fn of_others(&self, key: u64) -> f64 {
-        if key == self.first.0 { self.second.1 } else { self.first.1 }
+    fn of_others(&self, key: u64) -> (u64, f64) {
+        if key == self.first.0 { self.second } else { self.first }
     }
 
     fn faded(self, factor: f64) -> Self {
@@ -84,12 +84,25 @@ impl Others {
         if !self.is_used() {
             return vec![0.0; own.len()];
         }
+        let (best, expected) = self.now(at_ms, keys, own);
+        keys.iter().map(|&k| (best.of_others(k).1 - expected).clamp(0.0, MAX_BONUS)).collect()
+    }
+
+    /// What stands behind an entity's bonus: the entity (its hash) that is the strangest but for this one, its surprise, and the
+    /// surprise that the strangest of so many rows is expected to have.
+    pub fn behind(&self, at_ms: i64, keys: &[u64], own: &[f64], entity: u64) -> (u64, f64, f64) {
+        let (best, expected) = self.now(at_ms, keys, own);
+        let (other, surprise) = best.of_others(entity);
+        (other, surprise, expected)
+    }
+
+    /// The strongest surprises now, this bucket's among them, and what the strongest is expected to be.
+    fn now(&self, at_ms: i64, keys: &[u64], own: &[f64]) -> (Strongest, f64) {
         let factor = self.factor(at_ms);
         let mut best = self.best.faded(factor);
         keys.iter().zip(own).for_each(|(&k, &s)| best.add(k, s));
         let rows = self.rows * factor + own.len() as f64 - 1.0;
-        let expected = rows.max(1.0).log10();
-        keys.iter().map(|&k| (best.of_others(k) - expected).clamp(0.0, MAX_BONUS)).collect()
+        (best, rows.max(1.0).log10())
     }
 
     /// Surprise of a row with this surprise of its own and this bonus: see the module.

@@ -8,6 +8,9 @@ use super::job::JobLabels;
 /// Version of the anomaly document that this build writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Name of the contributor that stands for what other entities show at the time.
+pub const OTHER_ENTITIES: &str = "other_entities";
+
 /// What one feature (or one value of a keyword feature) added to the surprise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contributor {

@@ -1,5 +1,6 @@
 //! The plain sentence: entity, feature, actual, typical, span, since when.
 
+use crate::model::anomaly::OTHER_ENTITIES;
 use crate::model::time::{is_timeless, iso};
 use crate::model::{Contributor, Job};
 
@@ -41,7 +42,7 @@ pub fn strongest(mut list: Vec<Contributor>, max: usize) -> Vec<Contributor> {
 
 /// Short and stable: becomes the name of the alert. Names job and feature, not the entity.
 pub fn message(f: &Finding<'_>) -> String {
-    match f.contributors.first() {
+    match own(f.contributors).next() {
         _ if f.imputed => format!("{}: {} went silent", f.job.id, noun(f.job)),
         Some(c) => format!("{}: unusual {} of a {}", f.job.id, c.title, noun(f.job)),
         None => format!("{}: unusual {}", f.job.id, noun(f.job)),
@@ -53,12 +54,13 @@ pub fn reason(f: &Finding<'_>) -> String {
     let who = format!("{} {}", capitalised(noun(f.job)), f.entity);
     let has_time = !is_timeless(f.job.preset.as_deref(), f.start_ms);
     let when = if has_time { span_text(f.start_ms, f.span_ms) } else { String::new() };
-    let Some(first) = f.contributors.first() else {
+    if f.contributors.is_empty() {
         return format!("{who} was unusual {when}.").replace(" .", ".");
-    };
-    let second = f.contributors.get(1).filter(|s| s.surprise >= 0.25 * first.surprise);
+    }
     let told = if f.imputed { usually } else { values };
-    let facts = std::iter::once(first).chain(second).map(told).collect::<Vec<_>>().join("; ");
+    let least = own(f.contributors).next().map_or(0.0, |first| 0.25 * first.surprise);
+    let own_facts = own(f.contributors).take(2).filter(|c| c.surprise >= least).map(told);
+    let facts = own_facts.chain(others(f)).collect::<Vec<_>>().join("; ");
     let mut out = match (f.imputed, has_time) {
         (true, _) => format!("{who} was silent {when}: {}; {facts}", nothing(f)),
         (false, true) => format!("{who}, {when}: {facts}"),
@@ -78,6 +80,19 @@ fn noun(job: &Job) -> &str {
 fn capitalised(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+/// What the entity shows itself, strongest first.
+fn own(contributors: &[Contributor]) -> impl Iterator<Item = &Contributor> {
+    contributors.iter().filter(|c| c.feature != OTHER_ENTITIES)
+}
+
+/// What other entities show, and whether that says more than what this one shows.
+fn others(f: &Finding<'_>) -> Option<String> {
+    let c = f.contributors.iter().find(|c| c.feature == OTHER_ENTITIES)?;
+    let rest: f64 = own(f.contributors).map(|c| c.surprise).sum();
+    let counts = if c.surprise > rest { ", which says more than its own values" } else { "" };
+    Some(format!("at about that time {} {} stands out{counts}", noun(f.job), c.title))
 }
 
 /// What a silent entity does not show, and since when.
@@ -199,6 +214,13 @@ mod tests {
             reason(&silent),
             "Client 10.0.0.9 was silent 2026-01-01 00:00 to 00:05 UTC: no documents since 2026-01-01 00:00; usually 4xx responses 3.25 (own history, 0 to 9)."
         );
+        let value = Contributor { feature: "rules=7".into(), title: "rule 7".into(), surprise: 1.0, ..f.contributors[0].clone() };
+        let others = Contributor { title: "10.0.0.1".into(), ..Contributor::new(OTHER_ENTITIES, 9.0, 1.0, 2.5, "other entities") };
+        let doubtful = Finding { contributors: &[others.clone(), value], ..f };
+        assert_eq!(message(&doubtful), "web: unusual rule 7 of a client");
+        let said = "512 x rule 7, typical 3.25 (own history, usually 0 to 9); at about that time client 10.0.0.1 stands out, which says more than its own values";
+        assert!(reason(&doubtful).contains(said), "{}", reason(&doubtful));
+        assert!(reason(&Finding { contributors: &[others], ..f }).contains("UTC: at about that time client 10.0.0.1 stands out"));
         let table = Job { preset: Some("table".into()), labels: JobLabels { entity_noun: "row".into(), ..JobLabels::default() }, ..Job::default() };
         let row = Finding { job: &table, entity: "20", start_ms: 86_400_000, since_ms: 0, ..f };
         assert_eq!(reason(&row), "Row 20: 4xx responses 512, typical 3.25 (own history, usually 0 to 9).");
