@@ -64,7 +64,7 @@ pub struct Args {
     /// Field whose values are the entities; may be repeated.
     #[arg(long, value_name = "FIELD")]
     pub entity: Vec<String>,
-    /// Alarms a day that are wanted at most.
+    /// Alarms a day to expect at most while nothing is wrong; real events may bring more.
     #[arg(long, value_name = "N per day")]
     pub alert_budget: Option<String>,
     /// Write anomalies as NDJSON, the documents that a cluster would get.

@@ -131,7 +131,7 @@ pub struct DetectorSpec {
     pub options: serde_json::Map<String, serde_json::Value>,
 }
 
-/// How many alarms the reader wants at most, on quiet data.
+/// How many alarms to expect at most while nothing is wrong; real events may bring more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AlertBudget {
     /// Alarms per day.

@@ -24,6 +24,16 @@ fn the_reference_loads_alone_and_laid_over_itself() {
 }
 
 #[test]
+fn the_alert_budget_is_said_in_the_same_words_everywhere() {
+    let words = "larms a day to expect at most while nothing is wrong; real events may bring more";
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_elkhound")).args(["scan", "--help"]).output().unwrap().stdout;
+    let help = String::from_utf8_lossy(&help).split_whitespace().collect::<Vec<_>>().join(" ");
+    for (place, text) in [("README", include_str!("../../README.md")), ("reference", DEFAULT_YAML), ("help", &help)] {
+        assert!(text.contains(words), "{place}");
+    }
+}
+
+#[test]
 fn the_example_in_the_reference_loads() {
     let at = DEFAULT_YAML.find("# - id: web").unwrap();
     let example: String = DEFAULT_YAML[at..].lines().map(|l| format!("{}\n", l.strip_prefix("# ").unwrap_or(l))).collect();
