@@ -34,7 +34,8 @@ const MAX_SHOWN: usize = 5_000;
 /// Arguments of `scan`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// Files, folders, or - for standard input; plain, gzip or zstd.
+    /// Files, folders, or - for standard input; plain, gzip or zstd. Several are one stream in order of time and judged together;
+    /// with the presets series and table each is judged by itself.
     #[arg(required = true, value_name = "FILE")]
     pub inputs: Vec<PathBuf>,
     /// Ready-made job to run (`elkhound parts presets` lists them).

@@ -267,6 +267,11 @@ impl Models {
     /// Learns a judged bucket; rows that were reported are kept out of the baselines until they last.
     pub fn learn(&mut self, bucket: &Bucket, claimed: &[Vec<f64>], scores: &Scores, anomalies: &[Anomaly]) {
         let (start, span) = (bucket.start_ms, bucket.span_ms);
+        if bucket.rows() == 0 && self.table.is_empty() {
+            // Time before the first row is no past: detectors would take themselves for grown up.
+            self.learned_until_ms = self.learned_until_ms.max(bucket.end_ms());
+            return;
+        }
         let reported: std::collections::BTreeSet<&str> = anomalies.iter().map(|a| a.entity_key.as_str()).collect();
         let is_reported = |r: usize| !reported.is_empty() && reported.contains(&*bucket.keys.text(r));
         let weights: Vec<f64> = (0..bucket.rows()).map(|r| self.stories.learn_weight(bucket.keys.hash(r), start, span, is_reported(r))).collect();

@@ -107,6 +107,20 @@ fn plain_packed_split_and_piped_input_give_the_same_bytes() {
 }
 
 #[test]
+fn a_file_that_has_no_entity_of_the_job_changes_nothing_for_the_others() {
+    let files = Files::new();
+    files.write("web.log", log());
+    let alert = |hour: i64| format!("{{\"@timestamp\":{},\"rule.id\":\"x\"}}\n", (1_762_300_800 + hour * 3_600) * 1_000);
+    files.write("alerts.ndjson", (0..7 * 24).map(alert).collect::<String>());
+    let scores = |args: &[&str]| {
+        let (code, _, err) = scan(files.0.path(), &[args, &SCORES].concat(), b"");
+        assert_eq!(code, 0, "{err}");
+        std::fs::read_to_string(files.path("scores.csv")).unwrap()
+    };
+    assert_eq!(scores(&["web.log", "alerts.ndjson"]), scores(&["web.log"]));
+}
+
+#[test]
 fn files_of_no_use_are_named_with_the_reason_and_a_fitting_exit_code() {
     let files = Files::new();
     files.write("empty.log", "");
