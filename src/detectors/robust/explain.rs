@@ -39,7 +39,7 @@ impl Panel {
             let statistic = Statistic::told(j, beside.map(|g| &row.features[g]), is_silent);
             // Against the other features the usual value is what these imply.
             let implied = if statistic.is_by_others() { j.implied * j.spread } else { 0.0 };
-            let usual = j.y - j.residual + implied;
+            let usual = j.usual + implied;
             let back = |y: f32| scale.back(y, track.unit);
             let half = BAND * j.spread * if statistic.is_by_others() { unit_beside(j) } else { 1.0 };
             let band = (back(usual - half), back(usual + half));

@@ -32,8 +32,9 @@ pub(super) enum Statistic {
 /// What was found about one feature.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Judgement {
-    /// The value on the scale; the difference to what is usual; the standard deviation of such differences.
+    /// The value on the scale; what is usual there; the difference, within bounds; the standard deviation of such differences.
     pub(super) y: f32,
+    pub(super) usual: f32,
     pub(super) residual: f32,
     pub(super) spread: f32,
     /// Residual in standard deviations; the same against the hourly mean only; what is left when the other features are known.
@@ -90,21 +91,23 @@ impl Panel {
         let spread = track.spread(feature.peers);
         let far = |expected: f32| scale.residual(x, y, expected, track.unit).clamp(-FARTHEST, FARTHEST);
         let usual = if entity.is_seasonal { self.season.usual(entity.block, f, moment, self.days(entity), spread) } else { None };
-        let (residual, smooth) = match usual {
+        let (usual, residual, smooth) = match usual {
             None => {
-                let r = far(if entity.is_seasonal { track.anchor + track.drift } else { track.level });
-                (r, r)
+                let expected = if entity.is_seasonal { track.anchor + track.drift } else { track.level };
+                let r = far(expected);
+                (expected, r, r)
             }
             Some(u) => {
                 let base = track.anchor + track.drift;
                 let smooth = far(base + u.smooth);
                 let nearest = (y - base).clamp(u.smooth.min(u.other), u.smooth.max(u.other));
-                (if u.smooth == u.other { smooth } else { far(base + nearest) }, smooth)
+                (base + nearest, if u.smooth == u.other { smooth } else { far(base + nearest) }, smooth)
             }
         };
         let run = track.run(x, scale.chance_of_repeat(y - residual, track.unit), self.horizon);
         Judgement {
             y,
+            usual,
             residual,
             spread,
             own: residual / spread,

@@ -105,6 +105,19 @@ fn who_is_silent_or_outside_its_own_past_is_not_explained_by_features_that_are_s
 }
 
 #[test]
+fn what_is_usual_does_not_move_with_how_far_out_a_value_is() {
+    let job = job(&["bytes"]);
+    let (mut rows, mut d, mut noise) = (Rows::new(&job, &["feed"]), detector(&job), Noise(3));
+    for _ in 0..2 * DAY {
+        rows.learn(d.as_mut(), &columns(&[(2e6 * (0.01 * noise.next()).exp()).round()]));
+    }
+    for far in [0.0, 5e4, 5e7, 5e9] {
+        let why = rows.explain(d.as_ref(), &columns(&[far]), 0);
+        assert!((why[0].typical / 2e6 - 1.0).abs() < 0.05 && why[0].lower > 1.8e6 && why[0].upper < 2.2e6, "{far}: {why:?}");
+    }
+}
+
+#[test]
 fn alarms_about_a_new_level_end_within_a_day() {
     let (_, mut rows, mut d, mut noise) = trained();
     let mut loud = Vec::new();
