@@ -115,10 +115,11 @@ pub struct TableSource {
 }
 
 impl TableSource {
-    /// A source for a job with one feature per column, in this order.
-    pub fn new(job: &Arc<Job>, train: &Table, test: &Table) -> Self {
+    /// A source for a job with one feature per column, in this order. What the names of rows to score begin with tells those of
+    /// several tables apart.
+    pub fn new(job: &Arc<Job>, train: &Table, test: &Table, prefix: &str) -> Self {
         let names: Vec<String> = job.features.iter().map(|f| f.name.clone()).collect();
-        Self { train: Some(train.bucket(&names, TRAIN_WINDOW, TRAIN_PREFIX)), test: Some(test.bucket(&names, TEST_WINDOW, "")) }
+        Self { train: Some(train.bucket(&names, TRAIN_WINDOW, TRAIN_PREFIX)), test: Some(test.bucket(&names, TEST_WINDOW, prefix)) }
     }
 }
 
@@ -164,7 +165,7 @@ mod tests {
         );
         let spec = |n: &str| FeatureSpec { name: n.into(), kind: "mean".into(), field: Some(n.into()), ..FeatureSpec::default() };
         let job = Arc::new(Job { features: vec![spec("a"), spec("b")], ..Job::default() });
-        let mut source = TableSource::new(&job, &train, &test);
+        let mut source = TableSource::new(&job, &train, &test, "");
         let b = futures::executor::block_on(source.fetch(TEST_WINDOW)).unwrap().buckets.remove(0);
         assert_eq!((b.rows(), b.keys.get(0), b.value(0, 0), b.value(1, 0)), (1, &b"0"[..], 6.0, 5.0));
         assert_eq!(futures::executor::block_on(source.fetch(TRAIN_WINDOW)).unwrap().stats.documents, 2);

@@ -298,6 +298,30 @@ fn a_table_says_what_was_chosen_and_why() {
 }
 
 #[test]
+fn rows_of_two_tables_are_told_apart_and_scored_as_each_table_alone() {
+    let files = Files::new();
+    let row = |i: u32| format!("{},{}\n", f64::from(i * 37 % 100) / 100.0, f64::from(i * 61 % 100) / 100.0);
+    files.write("train.csv", "a,b\n".to_owned() + &(0..300).map(row).collect::<String>());
+    files.write("x.csv", "a,b\n".to_owned() + &(0..20).map(row).collect::<String>() + "9,9\n");
+    files.write("y.csv", "a,b\n".to_owned() + &(5..25).map(row).collect::<String>() + "8,9\n");
+    let scores = |inputs: &[&str]| {
+        let (code, out, err) =
+            scan(files.0.path(), &[&["--preset", "table", "--train", "train.csv", "--scores", "s.csv", "--json"], inputs].concat(), b"");
+        assert_eq!(code, 0, "{err}");
+        (std::fs::read_to_string(files.path("s.csv")).unwrap(), serde_json::from_str::<serde_json::Value>(&out).unwrap())
+    };
+    let ((x, _), (y, _), (both, out)) = (scores(&["x.csv"]), scores(&["y.csv"]), scores(&["x.csv", "y.csv"]));
+    assert_eq!(both, x + y.split_once('\n').unwrap().1);
+    let found = out["anomalies"].as_array().unwrap();
+    let of = |pointer: &str| found.iter().filter_map(|a| a.pointer(pointer)?.as_str()).collect::<std::collections::BTreeSet<_>>();
+    assert!(found.len() > 1 && of("/event/id").len() == found.len(), "{out}");
+    assert!(
+        of("/elkhound/entity/key").iter().any(|k| k.ends_with("x:20")) && of("/elkhound/entity/key").iter().any(|k| k.ends_with("y:20")),
+        "{out}"
+    );
+}
+
+#[test]
 fn columns_of_a_table_that_are_not_compared_are_named_once() {
     let files = Files::new();
     let rows = |head: &str, n: u32| (0..n).fold(head.to_owned(), |t, i| t + &format!("{},{},{}\n", i % 17, (i * 7) % 23, (i * i) % 29));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::scores::{Judge, stem};
+use super::scores::{Judge, series_label, stem};
 use super::{Args, Choice, LeftOut, Outcome, Shown, Stop, cycle, job, output, pipeline};
 use crate::model::FeatureSpec;
 use crate::pipeline::Options;
@@ -20,7 +20,8 @@ pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome
     outcome.failures.extend(train.failure.clone());
     let files = list(&args.inputs)?;
     for path in &files {
-        match file(args, &train, path, shown, judge, &mut outcome) {
+        let prefix = if files.len() > 1 { format!("{}:", series_label(path)) } else { String::new() };
+        match file(args, &train, (path, &prefix), shown, judge, &mut outcome) {
             Err(Stop { input: Some(e), .. }) if files.len() > 1 => outcome.failures.push(e),
             other => other?,
         }
@@ -28,7 +29,7 @@ pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome
     Ok(outcome)
 }
 
-fn file(args: &Args, train: &Table, path: &Path, shown: &Shown, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
+fn file(args: &Args, train: &Table, (path, prefix): (&Path, &str), shown: &Shown, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
     let test = Table::read(path)?;
     let columns = train.common(&test).map_err(|e| Stop::input(crate::source::files::open::InputError::useless(path, e)))?;
     let left_out = train.left_out(&test);
@@ -39,7 +40,7 @@ fn file(args: &Args, train: &Table, path: &Path, shown: &Shown, judge: Option<&J
     job.max_entities = job.max_entities.max(train.rows() + test.rows());
     job.index = stem(path);
     let job = Arc::new(job);
-    let source = Box::new(TableSource::new(&job, train, &test));
+    let source = Box::new(TableSource::new(&job, train, &test, prefix));
     let options = Options { learn_until_ms: TRAIN_WINDOW.end_ms, snapshot_every: u32::MAX, ..Options::default() };
     let mut pipeline = pipeline(job.clone(), source, args, options, shown, judge)?;
     if let Some(judge) = judge {

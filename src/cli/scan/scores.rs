@@ -98,7 +98,7 @@ impl State {
         match self.layout {
             Layout::Series => writeln!(out, "{file},{},{},{:.9}", self.row, self.timestamp, scores.score(0)),
             Layout::Table => {
-                let number = |r: usize| bucket.keys.text(r).parse::<u64>().unwrap_or(u64::MAX);
+                let number = |r: usize| bucket.keys.text(r).rsplit(':').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(u64::MAX);
                 let mut rows: Vec<(u64, usize)> = (0..bucket.rows()).map(|r| (number(r), r)).collect();
                 rows.sort_unstable();
                 rows.into_iter().try_for_each(|(n, r)| writeln!(out, "{file},{n},{:.9}", scores.score(r)))
