@@ -6,6 +6,7 @@
 
 mod members;
 mod space;
+mod strays;
 mod trust;
 
 use super::rows::{RowModel, Scale, build_plain};
@@ -41,6 +42,8 @@ pub struct TableModel {
     scaler: Scaler,
     /// Training rows kept, scaled: where "typical" comes from.
     kept: Rows,
+    /// How many more were left out, because they stand apart from the others.
+    strays: usize,
     /// None when there were too few rows.
     fitted: Option<Fitted>,
 }
@@ -69,18 +72,34 @@ impl TableModel {
         } else {
             rows
         };
+        let (model, own, strays) = Self::fit_all(rows, seed);
+        if strays.is_empty() {
+            return (model, own);
+        }
+        let rest: Vec<usize> = (0..rows.len()).filter(|i| strays.binary_search(i).is_err()).collect();
+        let (mut model, of_rest, _) = Self::fit_all(&rows.select(&rest), seed);
+        model.strays = strays.len();
+        let mut own = vec![0.0; rows.len()];
+        let of_strays = model.score(&rows.select(&strays));
+        rest.iter().zip(of_rest).chain(strays.iter().zip(of_strays)).for_each(|(&i, surprise)| own[i] = surprise);
+        (model, own)
+    }
+
+    /// Fits on all rows; the surprise of each, judged as if it were not there, and those that are no part of the others.
+    fn fit_all(rows: &Rows, seed: u64) -> (Self, Vec<f64>, Vec<usize>) {
         let scaler = Scaler::fit(rows);
         let kept = scaler.apply(rows);
-        let mut own = vec![0.0; kept.len()];
+        let (mut own, mut strays) = (vec![0.0; kept.len()], Vec::new());
         let fitted = (kept.len() >= LEAST_ROWS && kept.width() > 0).then(|| {
             let (members, raw) = Members::fit(&kept, seed);
             let trust = Trust::fit(&raw, kept.len());
             let blend = trust.blend(&raw, kept.len());
             let tail = Exceedance::fit(&blend);
             own = blend.into_iter().map(|x| tail.surprise(x)).collect();
+            strays = strays::strays(&kept, &raw);
             Fitted { members, trust, tail }
         });
-        (Self { scaler, kept, fitted }, own)
+        (Self { scaler, kept, strays: 0, fitted }, own, strays)
     }
 
     /// Surprise of each raw row; 0 for all when there was too little to learn from.
@@ -124,8 +143,12 @@ impl TableModel {
                 "stand partly alone and partly in groups, which may be anomalies",
             )
         };
+        let left_out = match self.strays {
+            0 => String::new(),
+            n => format!("; {n} more training rows stand apart from all others and were left out, so that rows like them are still strange"),
+        };
         format!(
-            "learned {} rows of {} columns; a row is judged {how} ({:.0} % by the nearest), because the strangest training rows {why} (how alone they are: {evidence:.2}; 1 is entirely, 0.5 like any other row)",
+            "learned {} rows of {} columns; a row is judged {how} ({:.0} % by the nearest), because the strangest training rows {why} (how alone they are: {evidence:.2}; 1 is entirely, 0.5 like any other row){left_out}",
             self.rows(),
             self.width(),
             100.0 * weight,

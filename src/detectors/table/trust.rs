@@ -99,7 +99,7 @@ fn mean_rank_raw(columns: &[Column], rows: usize) -> Column {
 }
 
 /// Ranks in 0..1; equal scores share the middle of their ranks.
-fn ranks(column: &[f64]) -> Column {
+pub(super) fn ranks(column: &[f64]) -> Column {
     let mut order: Vec<usize> = (0..column.len()).collect();
     order.sort_by(|&i, &j| column[i].total_cmp(&column[j]));
     let mut out = vec![0.0; column.len()];
