@@ -1,7 +1,9 @@
 //! Quiet after a peak: one incident, one alarm.
 //!
 //! A surprise counts in full only when it is higher than every one within the quiet period before it. This needs no
-//! threshold, so that it holds at whichever threshold alarms are raised.
+//! threshold, so that it holds at whichever threshold alarms are raised: what does not reach a threshold is lower than what
+//! does and silences none of it. It bounds alarms, too: of rows in no order one in `period + 1` is the highest of a period and
+//! itself, so that a budget above a row in so many is never spent.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +62,28 @@ mod tests {
         assert_eq!(say(5.0), 5.0);
         (0..101).for_each(|_| assert!(say(0.1) < 1.0));
         assert_eq!(say(4.0), 4.0);
+    }
+
+    #[test]
+    fn what_is_below_a_threshold_silences_nothing_above_it() {
+        let mut chance = crate::math::chance::Chance::new(3, 1);
+        let drawn: Vec<f64> = (0..5_000).map(|_| -(1.0 - chance.unit()).log10()).collect();
+        for threshold in [1.2, 2.0, 3.0] {
+            let reported = |least: f64| -> Vec<usize> {
+                let mut q = Quiet::default();
+                let loud = |(i, &s): (usize, &f64)| {
+                    let s = if s >= least { s } else { 0.0 };
+                    let out = q.damp(s);
+                    q.learn(s);
+                    (out >= threshold).then_some(i)
+                };
+                drawn.iter().enumerate().filter_map(loud).collect()
+            };
+            let all = reported(0.0);
+            assert!(!all.is_empty() && all == reported(threshold), "{threshold}");
+            // One in 101 rows at first, one in 501 at last.
+            assert!(all.len() <= 5_000 / 101, "{}", all.len());
+        }
     }
 
     #[test]
