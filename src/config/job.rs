@@ -49,6 +49,10 @@ pub fn resolve(path: &str, typed: &Value, around: Surroundings<'_>, mistakes: &M
     job.detectors = detector_specs(&s);
     job.alert_budget = budget(&s);
     job.min_score = s.number("min_score", 0.0, 100.0).unwrap_or(job.min_score);
+    let rows = s.count("min_score_rows", 0, 1_000_000_000_000);
+    // Of a least score that the job names itself nothing is taken off because of what a preset's was meant for.
+    let is_own = |key: &str| typed.get(key).is_some_and(|v| !v.is_null());
+    job.min_score_rows = if is_own("min_score") && !is_own("min_score_rows") { 0 } else { rows.unwrap_or(0) };
     job.calibration = match s.choice("calibration", &["job", "detectors"]) {
         Some("detectors") => CalibrationBy::Detectors,
         _ => CalibrationBy::Job,
@@ -291,6 +295,15 @@ mod tests {
         assert_eq!((job.min_score, job.preset.as_deref(), job.labels.category.as_str()), (60.0, Some("web_access"), "web"));
         assert_eq!(job.features.last().map(|f| f.name.as_str()), Some("posts"));
         assert!(job.features.len() > 6);
+        let least = |keys: Value| {
+            let mut all = json!({ "id": "m", "preset": "metrics", "index": "m-*" });
+            keys.as_object().unwrap().iter().for_each(|(k, v)| all[k] = v.clone());
+            let job = resolved(all).unwrap();
+            (job.min_score, job.min_score_rows)
+        };
+        assert_eq!(least(json!({})), (75.0, 57_600));
+        assert_eq!(least(json!({ "min_score": 80 })), (80.0, 0), "what a job asks for itself it gets");
+        assert_eq!(least(json!({ "min_score": 80, "min_score_rows": 1_000 })), (80.0, 1_000));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Job {
     pub alert_budget: AlertBudget,
     /// Anomalies below this score are not reported, whatever the budget.
     pub min_score: f64,
+    /// Rows a day that `min_score` is meant for; 0: for any number. Jobs with fewer are asked for less.
+    pub min_score_rows: u64,
     /// Whether the combined surprise is calibrated on the job's own past even when every detector keeps a tail of its own.
     pub calibration: CalibrationBy,
     /// IANA time zone of the calendar (hour of week).
@@ -195,6 +197,7 @@ impl Default for Job {
             detectors: Vec::new(),
             alert_budget: AlertBudget::default(),
             min_score: 50.0,
+            min_score_rows: 0,
             calibration: CalibrationBy::Job,
             timezone: chrono_tz::UTC,
             max_entities: 1_000_000,

@@ -10,7 +10,7 @@ use crate::features::extract::FeatureSet;
 use crate::model::entity::EntityTableState;
 use crate::model::ids::anomaly_id;
 use crate::model::{Anomaly, Bucket, BucketView, Contributor, EntityTable, Job, NO_SLOT, Problems, RunDocument, Severity, Slot};
-use crate::score::budget::{BucketAt, Volume};
+use crate::score::budget::{BucketAt, LeastScore, Volume};
 use crate::score::calibrate::Calibration;
 use crate::score::explain::{Finding, message, reason, strongest};
 use crate::score::gauges::Gauges;
@@ -357,7 +357,8 @@ impl Models {
     /// Surprise that budget and least score ask for.
     fn base_threshold(&self, rows_now: usize) -> f64 {
         let job = &self.job;
-        self.volume.threshold(job.alert_budget, job.min_score, job.buckets_per_day(), rows_now)
+        let least = LeastScore { score: job.min_score, rows: job.min_score_rows as f64 };
+        self.volume.threshold(job.alert_budget, least, job.buckets_per_day(), rows_now)
     }
 
     /// Surprise from which a row is reported now.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::story::QUIET_BUCKETS;
-use super::surprise_of;
+use super::{HALF_SURPRISE, surprise_of};
 use crate::model::AlertBudget;
 
 /// Buckets over which the number of judged rows is averaged.
@@ -57,6 +57,25 @@ impl Day {
     }
 }
 
+/// The least score of a job, and the rows a day that it is meant for (0: any number).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LeastScore {
+    /// 0-100.
+    pub score: f64,
+    /// Rows a day.
+    pub rows: f64,
+}
+
+impl LeastScore {
+    /// The surprise that a job with so many rows a day is asked for: with a tenth of the rows a decade less gives as many false alarms
+    /// a day. Never less than half of the scale where the score is above that.
+    fn surprise(self, per_day: f64) -> f64 {
+        let full = surprise_of(self.score);
+        let fewer = if self.rows > 0.0 { (self.rows / per_day.max(1.0)).max(1.0).log10() } else { 0.0 };
+        (full - fewer).max(full.min(HALF_SURPRISE))
+    }
+}
+
 impl Volume {
     /// Learns a judged bucket: its number of rows, and the rows that `threshold` (without the raise) lets through as (entity, surprise).
     pub fn observe(&mut self, rows: usize, through: impl Iterator<Item = (u64, f64)>, threshold: f64, at: BucketAt) {
@@ -94,13 +113,13 @@ impl Volume {
         }
     }
 
-    /// Smallest surprise that `budget` and `min_score` let through: with `n` rows a day and calibrated surprises, `budget` of
-    /// them exceed `log10(n / budget)`; never below the surprise of `min_score`. `rows_now` stands in before anything was learned.
-    pub fn threshold(&self, budget: AlertBudget, min_score: f64, buckets_per_day: f64, rows_now: usize) -> f64 {
+    /// Smallest surprise that `budget` and the least score let through: with `n` rows a day and calibrated surprises, `budget` of
+    /// them exceed `log10(n / budget)`; never below the least score. `rows_now` stands in before anything was learned.
+    pub fn threshold(&self, budget: AlertBudget, least: LeastScore, buckets_per_day: f64, rows_now: usize) -> f64 {
         let rows = if self.buckets > 0.0 { self.rows_per_bucket } else { rows_now as f64 };
         let per_day = rows * buckets_per_day;
         let by_budget = if budget.per_day > 0.0 { (per_day / budget.per_day).max(1.0).log10() } else { f64::INFINITY };
-        by_budget.max(surprise_of(min_score))
+        by_budget.max(least.surprise(per_day))
     }
 
     /// What the threshold is raised by, so that the budget holds where surprises claim too much: the median over the last days, the
@@ -133,6 +152,10 @@ mod tests {
 
     const BUDGET: AlertBudget = AlertBudget { per_day: 10.0 };
 
+    const fn least(score: f64) -> LeastScore {
+        LeastScore { score, rows: 0.0 }
+    }
+
     fn at(i: i64) -> BucketAt {
         BucketAt { start_ms: i * 3_600_000, span_ms: 3_600_000, per_day: 24.0 }
     }
@@ -140,11 +163,14 @@ mod tests {
     #[test]
     fn more_rows_a_day_ask_for_rarer_findings() {
         let mut v = Volume::default();
-        assert_eq!(v.threshold(AlertBudget { per_day: 10.0 }, 0.0, 1.0, 1_000), 2.0);
+        assert_eq!(v.threshold(AlertBudget { per_day: 10.0 }, least(0.0), 1.0, 1_000), 2.0);
         (0..500).for_each(|i| v.observe(10_000, std::iter::empty(), 3.5, at(i)));
-        assert!((v.threshold(AlertBudget { per_day: 20.0 }, 50.0, 288.0, 0) - (144_000f64).log10()).abs() < 1e-9);
-        assert_eq!(v.threshold(AlertBudget { per_day: 0.0 }, 50.0, 288.0, 0), f64::INFINITY);
-        assert_eq!(Volume::default().threshold(AlertBudget::default(), 50.0, 288.0, 0), 3.5);
+        assert!((v.threshold(AlertBudget { per_day: 20.0 }, least(50.0), 288.0, 0) - (144_000f64).log10()).abs() < 1e-9);
+        assert_eq!(v.threshold(AlertBudget { per_day: 0.0 }, least(50.0), 288.0, 0), f64::INFINITY);
+        // A least score of 75 is one in a million; with a tenth of the rows it is meant for, a decade less; never below 50.
+        let of_rows = |rows: f64| Volume::default().threshold(AlertBudget::default(), LeastScore { score: 75.0, rows }, 10.0, 1_000);
+        assert_eq!([of_rows(0.0), of_rows(5_000.0), of_rows(1e5), of_rows(1e9)].map(|s| (10.0 * s).round()), [61.0, 61.0, 51.0, 35.0]);
+        assert_eq!(Volume::default().threshold(AlertBudget::default(), least(50.0), 288.0, 0), 3.5);
         assert_eq!(v.raise(BUDGET, 24.0), 0.0);
     }
 

@@ -294,9 +294,9 @@ fn attacks_in_two_per_cent_of_the_training_rows_hide_no_later_ones() {
         assert!(poisoned.1 >= 0.7, "{name}: {poisoned:?} of the attacks are found, {clean:?} after clean days");
         let least = match name {
             "web_access" | "siem_alerts" => 0.9,
-            "metrics" => 0.7,
-            // Ten of five hundred rows: too few to be told from the far end of a wide tail, so that their scores stay below 50.
-            _ => 0.0,
+            // Six times an error count of two, and six times a latency, of which 120 rows are known: some stay below what is reported.
+            "metrics" => 0.75,
+            _ => 0.9,
         };
         assert!(poisoned.0 >= least, "{name}: {poisoned:?}");
     }
