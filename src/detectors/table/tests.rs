@@ -76,8 +76,10 @@ fn no_two_different_far_rows_tie() {
     assert!(scores.windows(2).all(|w| w[0] != w[1]));
 }
 
-/// Six numbers of which two follow others; two groups of rows; wide tails; counts; flags that are rare, one of them in a fiftieth of the rows.
-const QUIET: [(&str, fn(&mut Chance) -> Vec<f64>); 8] = [
+type Draw = fn(&mut Chance) -> Vec<f64>;
+
+/// Six numbers of which two follow others; three groups of rows; wide tails; counts; flags that are rare, one of them in a fiftieth of the rows.
+const QUIET: [(&str, Draw); 8] = [
     ("related", related),
     ("normal", |c| (0..3).map(|_| c.normal()).collect()),
     ("lognormal", |c| (0..3).map(|_| (2.0 * c.normal()).exp()).collect()),
