@@ -176,14 +176,14 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
             let page = args.html.as_ref().map(|path| (path, report::backtest::render(&output::page(&sides, labels, difference.as_ref()))));
             match page.map(|(path, text)| std::fs::write(path, text).map_err(|e| format!("{}: cannot be written: {}", path.display(), words(&e)))) {
                 Some(Err(message)) => {
-                    eprintln!("elkhound: {message}");
+                    tell!("elkhound: {message}");
                     Exit::Failure
                 }
                 _ => Exit::Ok,
             }
         }
         Err(stop) => {
-            stop.message.lines().for_each(|l| eprintln!("elkhound: {l}"));
+            stop.message.lines().for_each(|l| tell!("elkhound: {l}"));
             stop.exit
         }
     }

@@ -83,7 +83,7 @@ fn say(done: &Imported, url: &str, is_json: bool) {
     }
     say!("  imported   {} objects for {} into {} at {url}", done.objects, done.target, done.server);
     if !done.warning.is_empty() {
-        eprintln!("elkhound: {}", done.warning);
+        tell!("elkhound: {}", done.warning);
     }
 }
 
@@ -116,7 +116,7 @@ enum Product {
 /// Prints the file to import.
 pub fn print(to: &For) -> Exit {
     if to.product.is_none() {
-        eprintln!("elkhound: this is for Kibana; --product opensearch prints it for OpenSearch Dashboards");
+        tell!("elkhound: this is for Kibana; --product opensearch prints it for OpenSearch Dashboards");
     }
     let target = match to.product.unwrap_or(Product::Kibana) {
         Product::Kibana => Target::Kibana,
@@ -126,7 +126,7 @@ pub fn print(to: &For) -> Exit {
     let config = match file.map(|f| config::load(Some(f), &Environment::of_process())).transpose() {
         Ok(config) => config,
         Err(e) => {
-            eprintln!("elkhound: {e}");
+            tell!("elkhound: {e}");
             return Exit::BadConfig;
         }
     };

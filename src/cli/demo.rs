@@ -82,7 +82,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match play(args, is_json) {
         Ok(()) => Exit::Ok,
         Err(Failure(exit, message)) => {
-            eprintln!("elkhound: {message}");
+            tell!("elkhound: {message}");
             exit
         }
     }

@@ -47,7 +47,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
             Exit::Ok
         }
         Err(Stop(exit, message)) => {
-            eprintln!("elkhound: {message}");
+            tell!("elkhound: {message}");
             exit
         }
     }

@@ -72,12 +72,12 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     let config = match config::load(target.file.config.as_deref(), &Environment::of_process()) {
         Ok(config) => config,
         Err(e) => {
-            eprintln!("elkhound: {e}");
+            tell!("elkhound: {e}");
             return Exit::BadConfig;
         }
     };
     if target.engine.is_none() {
-        eprintln!("elkhound: this is for Elasticsearch; --engine opensearch prints it for OpenSearch");
+        tell!("elkhound: this is for Elasticsearch; --engine opensearch prints it for OpenSearch");
     }
     let (product, lifecycle) = match target.engine.unwrap_or(Engine::Elasticsearch) {
         Engine::Elasticsearch => (Product::Elasticsearch, Lifecycle::Ilm),

@@ -9,6 +9,14 @@ macro_rules! say_text {
     ($($text:tt)*) => { $crate::cli::said(&format!($($text)*)) };
 }
 
+/// Writes a line to standard error. Where nobody reads it any more the work goes on: `eprintln!` would panic.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 pub mod backtest;
 pub mod check;
 pub mod connect;
@@ -79,7 +87,7 @@ pub fn said(text: &str) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(e) => {
-            eprintln!("elkhound: standard output cannot be written: {e}");
+            tell!("elkhound: standard output cannot be written: {e}");
             std::process::exit(i32::from(Exit::Failure.code()));
         }
     }

@@ -32,7 +32,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
         && !all.iter().any(|(name, _)| name == wanted)
     {
         let names: Vec<_> = all.iter().map(|(n, _)| *n).collect();
-        eprintln!("elkhound: there is no catalogue `{wanted}`; there are: {}", names.join(", "));
+        tell!("elkhound: there is no catalogue `{wanted}`; there are: {}", names.join(", "));
         return Exit::Failure;
     }
     for (name, parts) in all.iter().filter(|(n, _)| args.catalogue.as_ref().is_none_or(|w| w == n)) {

@@ -53,7 +53,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match try_run(args, is_json) {
         Ok(exit) => exit,
         Err(Failure(exit, message)) => {
-            eprintln!("elkhound: {message}");
+            tell!("elkhound: {message}");
             exit
         }
     }

@@ -166,7 +166,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
     match scan(args, &shown).and_then(|outcome| output::page(args, &outcome, &shown).map(|()| outcome)) {
         Ok(outcome) => output::print(args, &outcome, &shown.sink.delivered(), json),
         Err(stop) => {
-            stop.message.lines().for_each(|l| eprintln!("elkhound: {l}"));
+            stop.message.lines().for_each(|l| tell!("elkhound: {l}"));
             stop.exit
         }
     }
@@ -186,7 +186,8 @@ pub fn judge(args: &Args, listen: Listen<'_>) -> Result<Vec<String>, (Exit, Stri
     };
     let outcome = outcome.map_err(|stop| (stop.exit, stop.message))?;
     if let Some(why) = output::why_nothing(args, &outcome) {
-        return Err((Exit::BadInput, format!("{}: nothing was judged: {why}", args.preset)));
+        let failures: String = outcome.failures.iter().map(|f| format!("{}\n", f.message)).collect();
+        return Err((Exit::BadInput, format!("{failures}{}: nothing was judged: {why}", args.preset)));
     }
     let counted = outcome.total.problems.iter().map(|p| format!("{} x {}", p.count, p.kind.replace('_', " ")));
     let absent = outcome.absences.lines(&args.preset);

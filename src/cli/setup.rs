@@ -51,7 +51,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match done {
         Ok(()) => Exit::Ok,
         Err(Failure(exit, message)) => {
-            message.lines().for_each(|l| eprintln!("elkhound: {l}"));
+            message.lines().for_each(|l| tell!("elkhound: {l}"));
             exit
         }
     }

@@ -37,7 +37,8 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), String> {
         LogFormat::Json => false,
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where nobody reads standard error any more the work goes on: telling of that there would panic.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // Only the first call can win; that a second one loses is what is wanted.
     let _ =
         if is_text { builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init() } else { builder.event_format(Ecs).try_init() };

@@ -421,3 +421,33 @@ fn no_result_is_written_over_what_is_read() {
         assert_eq!(std::fs::read_to_string(files.path("web.log")).unwrap(), log(), "{option}");
     }
 }
+
+#[test]
+fn a_bad_file_among_others_does_not_hide_that_nothing_was_judged() {
+    let f = Files::new();
+    f.write("alerts.ndjson", "{\"@timestamp\":\"2026-01-01T00:00:00Z\",\"event\":{\"action\":\"a\"}}\n".repeat(5));
+    f.write("empty.ndjson", "");
+    let (code, out, err) = scan(f.0.path(), &["--preset", "api_audit", "alerts.ndjson", "empty.ndjson"], b"");
+    assert_eq!(code, 65, "{err}");
+    assert!(out.contains("Nothing was judged.") && !out.contains("Nothing was unusual"), "{out}");
+    assert!(err.contains("is empty") && err.contains("nothing was judged: ") && err.contains("user.name"), "{err}");
+}
+
+/// Exit code of a command whose standard error has no reader.
+fn unheard(folder: &Path, args: &[&str]) -> Option<i32> {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_elkhound"));
+    let status = command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).status();
+    status.unwrap().code()
+}
+
+#[test]
+fn the_work_goes_on_where_nobody_reads_standard_error() {
+    let f = Files::new();
+    f.write("notes.bin", [0u8; 4_000]);
+    assert_eq!(unheard(f.0.path(), &["scan", "notes.bin"]), Some(65));
+    // A worker logs before it finds that no engine listens there (port 9 discards).
+    f.write("c.yaml", "cluster: { hosts: [\"http://127.0.0.1:9\"], allow_http: true }\njobs: [{ id: web, preset: web_access, index: logs }]\n");
+    assert_eq!(unheard(f.0.path(), &["run", "-c", "c.yaml", "--once"]), Some(69));
+}

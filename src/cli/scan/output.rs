@@ -40,37 +40,39 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
     if json {
         print_json(args, outcome, delivered, useless.as_deref())
     } else {
-        print_text(args, outcome, delivered, useless.as_deref())
+        print_text(args, outcome, delivered, useless.is_some() || total.rows == 0)
     }
     for c in outcome.choices.iter().filter(|_| !json) {
-        eprintln!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
+        tell!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
     }
     if !json {
-        left_out(&outcome.left_out).iter().for_each(|line| eprintln!("elkhound: {line}"));
+        left_out(&outcome.left_out).iter().for_each(|line| tell!("elkhound: {line}"));
     }
     for Problem { kind, count, example } in &total.problems {
         if kind != "truncated_file" && kind != "unreadable_file" {
-            eprintln!("elkhound: {count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300));
+            tell!("elkhound: {count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300));
         }
     }
     if total.late_documents > 0 {
-        eprintln!(
+        tell!(
             "elkhound: {} of {} came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
             total.late_documents,
             counted(outcome.lines, "line", "lines")
         );
     }
     if total.skipped_documents > 0 {
-        eprintln!(
+        tell!(
             "elkhound: {} no entity ({}) or had no room",
             counted(total.skipped_documents, "line names", "lines name"),
             outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ")
         );
     }
-    outcome.failures.iter().for_each(|f| eprintln!("elkhound: {}", f.message));
+    outcome.failures.iter().for_each(|f| tell!("elkhound: {}", f.message));
     match &useless {
-        Some(why) => eprintln!("elkhound: nothing was judged: {why}"),
-        None => outcome.absences.lines(&args.preset).iter().for_each(|line| eprintln!("elkhound: {line}")),
+        Some(why) => tell!("elkhound: nothing was judged: {why}"),
+        // Of a file without a line nothing is absent.
+        None if outcome.lines == 0 => {}
+        None => outcome.absences.lines(&args.preset).iter().for_each(|line| tell!("elkhound: {line}")),
     }
     match outcome.failures.first() {
         None if useless.is_some() || outcome.absences.is_wrong_map() => Exit::BadInput,
@@ -95,7 +97,7 @@ fn left_out(list: &[LeftOut]) -> Vec<String> {
 /// Why lines were read and nothing was judged, and what to do.
 pub fn why_nothing(args: &Args, outcome: &Outcome) -> Option<String> {
     let is_unjudged = outcome.total.rows == 0 || outcome.absences.is_nothing_judged || outcome.is_all_learned(args);
-    (is_unjudged && outcome.lines > 0 && outcome.failures.is_empty()).then(|| reason(args, outcome))
+    (is_unjudged && outcome.lines > 0).then(|| reason(args, outcome))
 }
 
 fn reason(args: &Args, outcome: &Outcome) -> String {
@@ -163,7 +165,7 @@ pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
     std::fs::write(path, render(&report)).map_err(|e| not_written(path, &e))
 }
 
-fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered, useless: Option<&str>) {
+fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered, is_unjudged: bool) {
     let t = &outcome.total;
     say!(
         "{}, {}, {}, {} judged, {}",
@@ -175,7 +177,7 @@ fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered, useless: Op
     );
     if delivered.anomalies.is_empty() {
         // Why nothing was judged is said with the exit code.
-        say!("{}", if useless.is_some() { "Nothing was judged." } else { "Nothing was unusual enough to report." });
+        say!("{}", if is_unjudged { "Nothing was judged." } else { "Nothing was unusual enough to report." });
         return;
     }
     table::lines(&delivered.anomalies, args.top).iter().for_each(|l| say!("{l}"));
