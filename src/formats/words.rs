@@ -57,17 +57,12 @@ pub(super) fn capitals(word: &[u8; 8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::math::chance::Chance;
 
     /// Every word of eight bytes out of these.
     fn each(bytes: &[u8], mut check: impl FnMut(&[u8; 8])) {
-        let mut state = 7u64;
-        for _ in 0..200_000 {
-            let word = std::array::from_fn(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                bytes[(state >> 33) as usize % bytes.len()]
-            });
-            check(&word);
-        }
+        let mut chance = Chance::new(7, 1);
+        (0..200_000).for_each(|_| check(&std::array::from_fn(|_| bytes[chance.below(bytes.len())])));
     }
 
     #[test]
