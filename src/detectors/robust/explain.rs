@@ -31,7 +31,7 @@ impl Panel {
     /// Explains a row that `judge` gave. Features that are absent or unknown are left out; who is silent is held against its own past.
     pub(super) fn explain(&self, slot: usize, row: &Row, is_silent: bool) -> Vec<Share> {
         let Some(tracks) = self.tracks_of(slot) else { return Vec::new() };
-        let relations = self.relations(slot, row, tracks);
+        let relations = self.relations(slot, tracks);
         let mut shares = Vec::new();
         for (f, ((j, track), feature)) in row.features.iter().zip(tracks).zip(&self.features).enumerate() {
             let (true, Some(scale)) = (j.is_known, feature.scale) else { continue };

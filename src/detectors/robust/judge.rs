@@ -3,7 +3,7 @@
 use super::panel::{Entity, Panel};
 use super::relation;
 use super::season::Moment;
-use super::track::Track;
+use super::track::{LEAST_SPREAD, Track};
 use crate::model::Direction;
 
 /// Features that are judged together: the relation costs their number squared in memory, cubed in time.
@@ -12,6 +12,8 @@ pub(super) const MAX: usize = 8;
 pub(super) const STATISTICS: usize = 6;
 /// Residuals beyond this many units of the scale (a factor of 20) look alike.
 const FARTHEST: f32 = 60.0;
+/// Standard deviations that what is left may be wrong by and still teach.
+const DOUBT: f32 = 0.5;
 
 /// The seven ways in which a feature can be surprising.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub(super) struct Judgement {
     pub(super) left: f32,
     /// What the other features expect of this one, in standard deviations.
     pub(super) implied: f32,
+    /// By how much features that are not known in this row might change what is left.
+    pub(super) doubt: f32,
     pub(super) means: [f32; 4],
     pub(super) squares: [f32; STATISTICS],
     pub(super) run: f32,
@@ -58,6 +62,14 @@ pub(super) struct Judgement {
 pub(super) struct Row {
     pub(super) features: [Judgement; MAX],
     pub(super) best: f32,
+}
+
+impl Judgement {
+    /// True when a statistic, a memory or a residual may be learned from this row. Of all of them own and left take turns, and what is left
+    /// beside the other features is learned where these are known.
+    pub(super) fn teaches(&self, which: usize) -> bool {
+        which.is_multiple_of(2) || self.doubt <= DOUBT
+    }
 }
 
 impl Panel {
@@ -119,26 +131,29 @@ impl Panel {
         }
     }
 
-    /// How the features that are known in this row move together: the precision of their residuals.
-    pub(super) fn relations(&self, slot: usize, row: &Row, tracks: &[Track]) -> relation::Matrix {
-        let n = self.features.len();
+    /// How the features move together: the precision of their residuals.
+    pub(super) fn relations(&self, slot: usize, tracks: &[Track]) -> relation::Matrix {
         let settled = tracks.iter().filter(|t| t.learned > 0.0).map(|t| t.settled).fold(f32::MAX, f32::min);
-        let mut p = relation::precision(self.covariance_of(slot), n, settled.min(1e6));
-        for f in (0..n).filter(|&f| !row.features[f].is_known) {
-            relation::leave_out(&mut p, n, f);
-        }
-        p
+        relation::precision(self.covariance_of(slot), self.features.len(), settled.min(1e6))
     }
 
     /// Fills in what is left of every residual when the others are known. Only residuals against the hourly mean keep the relation.
+    ///
+    /// What is not known may have any value: of all that could be left the least counts. So no feature looks stranger because
+    /// another one is missing, and the feature that speaks is the one without which the row is less surprising.
     fn relate(&self, slot: usize, row: &mut Row, tracks: &[Track]) {
         let n = self.features.len();
-        let p = self.relations(slot, row, tracks);
-        let mut z = [0.0f32; MAX];
-        z.iter_mut().zip(&row.features).for_each(|(z, j)| *z = j.joint);
+        let p = self.relations(slot, tracks);
+        let (mut z, mut unknown) = ([0.0f32; MAX], [0.0f32; MAX]);
+        for ((z, unknown), j) in z.iter_mut().zip(&mut unknown).zip(&row.features[..n]) {
+            (*z, *unknown) = (j.joint, if j.is_known { 0.0 } else { FARTHEST / LEAST_SPREAD });
+        }
         for (i, (j, track)) in row.features.iter_mut().zip(tracks).enumerate() {
             let pz: f32 = p[i][..n].iter().zip(&z).map(|(p, z)| p * z).sum();
-            j.left = pz / (p[i][i] * track.left_variance()).sqrt();
+            let doubt: f32 = p[i][..n].iter().zip(&unknown).map(|(p, u)| p.abs() * u).sum();
+            let unit = (p[i][i] * track.left_variance()).sqrt();
+            j.doubt = doubt / unit;
+            j.left = pz.signum() * (pz.abs() - doubt).max(0.0) / unit;
             j.implied = z[i] - pz / p[i][i];
         }
     }
@@ -151,6 +166,9 @@ fn weigh(j: &mut Judgement, track: &Track, direction: Direction) {
     j.squares[0] = j.own * j.own;
     j.squares[1] = j.left * j.left;
     j.squares[2..].copy_from_slice(&squares);
+    if !j.teaches(Statistic::Left as usize) {
+        (j.squares[Statistic::LeftFast as usize], j.squares[Statistic::LeftSlow as usize]) = (0.0, 0.0);
+    }
     let signs = [j.own, j.left, means[0], means[1], means[2], means[3]];
     for (i, (w, sign)) in j.squares.iter_mut().zip(signs).enumerate() {
         let counts = match direction {

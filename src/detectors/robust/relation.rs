@@ -70,22 +70,6 @@ pub(super) fn precision(covariance: &[f32], n: usize, buckets: f32) -> Matrix {
     precision
 }
 
-/// The precision of the others when a feature is not known (Schur complement): to take it as usual would make those that
-/// move with it look strange. Its own row keeps only the diagonal.
-pub(super) fn leave_out(p: &mut Matrix, n: usize, f: usize) {
-    let own = p[f];
-    if own[f] <= 0.0 {
-        return;
-    }
-    for i in (0..n).filter(|&i| i != f) {
-        for j in (0..n).filter(|&j| j != f) {
-            p[i][j] -= own[i] * own[j] / own[f];
-        }
-        p[i][f] = 0.0;
-        p[f][i] = 0.0;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,17 +91,6 @@ mod tests {
         let r = 0.6f32 * BELIEVED;
         let want = 1.0 / (1.0 - r * r);
         assert!((p[0][0] - want).abs() < 1e-4 && (p[0][1] + want * r).abs() < 1e-4, "{p:?}");
-    }
-
-    #[test]
-    fn a_feature_left_out_leaves_the_relation_of_the_others() {
-        // Correlations .8 between 0 and 1, .5 between 1 and 2, .4 between 0 and 2: a chain, so that 0 and 2 meet only in 1.
-        let covariance = [1.0f32, 0.8, 1.0, 0.4, 0.5, 1.0];
-        let mut p = precision(&covariance, 3, 1e6);
-        leave_out(&mut p, 3, 1);
-        let determinant = 1.0 - 0.4 * 0.4;
-        assert!((p[0][0] - 1.0 / determinant).abs() < 0.02 && (p[0][2] + 0.4 / determinant).abs() < 0.02, "{p:?}");
-        assert_eq!((p[0][1], p[1][2]), (0.0, 0.0));
     }
 
     #[test]

@@ -14,7 +14,7 @@ const PEERS: f32 = 4.0;
 /// Residuals count for the spread up to this many standard deviations.
 const CLIP: f32 = 3.0;
 /// The smallest standard deviation on the scale, where 1 is pure chance of a count (or 5 %).
-const LEAST_SPREAD: f32 = 0.3;
+pub(super) const LEAST_SPREAD: f32 = 0.3;
 /// The two memories: half an hour to an hour, and four hours, of five-minute buckets.
 pub(super) const FAST: f32 = 1.0 / 6.0;
 pub(super) const SLOW: f32 = 1.0 / 48.0;
@@ -174,7 +174,7 @@ impl Track {
     /// Learns one bucket.
     pub(super) fn learn(&mut self, x: f64, j: &Judgement, pace: &Pace) {
         if pace.teach {
-            for (i, tail) in self.tails.iter_mut().enumerate() {
+            for (i, tail) in self.tails.iter_mut().enumerate().filter(|(i, _)| j.teaches(*i)) {
                 tail.learn(j.squares[i], if i < Statistic::OwnFast as usize { 1.0 } else { 0.5 });
             }
         }
@@ -204,13 +204,15 @@ impl Track {
         let (fast, slow) = (gain(4.0 / FAST), gain(4.0 / SLOW));
         let clipped = j.residual.clamp(-CLIP * j.spread, CLIP * j.spread);
         self.variance += (clipped * clipped - self.variance) * quick;
-        self.left_variance += ((j.left * j.left).min(CLIP * CLIP) * self.left_variance() - self.left_variance) * steady / pace.trust;
-        for (i, value) in [j.own, j.left].into_iter().enumerate() {
+        if j.teaches(Statistic::Left as usize) {
+            self.left_variance += ((j.left * j.left).min(CLIP * CLIP) * self.left_variance() - self.left_variance) * steady / pace.trust;
+        }
+        for (i, value) in [j.own, j.left].into_iter().enumerate().filter(|(i, _)| j.teaches(*i)) {
             let value = value.clamp(-CLIP, CLIP);
             self.alike[i] += (value * self.last[i] - self.alike[i]) * steady / pace.trust;
             self.last[i] = value;
         }
-        for (i, memory) in self.memories.iter_mut().enumerate() {
+        for (i, memory) in self.memories.iter_mut().enumerate().filter(|(i, _)| j.teaches(*i)) {
             let square = j.squares[Statistic::OwnFast as usize + i].min(CLIP * CLIP) * memory.spread.max(0.25);
             memory.spread += (square - memory.spread) * if i < 2 { fast } else { slow };
         }
