@@ -49,8 +49,8 @@ impl CycleError {
 
 /// Sees every judged bucket, reported or not (`--scores`, progress, backtest).
 pub trait Tap: Send {
-    /// A bucket was judged; `anomalies` are those of it that are reported.
-    fn judged(&mut self, bucket: &Bucket, scores: &Scores, anomalies: &[Anomaly]);
+    /// A bucket was judged by these models, which learn it afterwards; `anomalies` are those of it that are reported.
+    fn judged(&mut self, models: &Models, bucket: &Bucket, scores: &Scores, anomalies: &[Anomaly]);
 }
 
 /// How a pipeline is to behave.
@@ -144,7 +144,7 @@ impl Pipeline {
             self.attach_places(&mut anomalies);
             self.attach_samples(&mut anomalies).await;
             if !is_learning && let Some(tap) = &mut self.tap {
-                tap.judged(&bucket, &scores, &anomalies);
+                tap.judged(&self.models, &bucket, &scores, &anomalies);
             }
             receipt.add(self.deliver(&anomalies).await?);
             run.rows += bucket.rows() as u64;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::{Anomaly, Bucket, Job, RunDocument};
 use crate::pipeline::Tap;
+use crate::pipeline::models::Models;
 use crate::report::{Collector, Report, render};
 use crate::score::Scores;
 
@@ -53,7 +54,7 @@ struct PageTap {
 }
 
 impl Tap for PageTap {
-    fn judged(&mut self, bucket: &Bucket, _scores: &Scores, anomalies: &[Anomaly]) {
+    fn judged(&mut self, _: &Models, bucket: &Bucket, _scores: &Scores, anomalies: &[Anomaly]) {
         if let Some(collector) = self.pages.lock().get_mut(&self.job) {
             collector.judged(bucket, anomalies);
         }

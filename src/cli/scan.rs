@@ -172,7 +172,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
     }
 }
 
-/// Makes a listener: for the whole input, or for a file that is a series of its own.
+/// Makes a listener: for the whole input, or for a file that is a series or a table of its own.
 pub type Listen<'a> = &'a dyn Fn(Option<&str>) -> Box<dyn crate::pipeline::Tap>;
 
 /// Runs the windows of files past somebody who listens, and writes nothing. What went wrong and did not end it is returned; else
@@ -180,7 +180,7 @@ pub type Listen<'a> = &'a dyn Fn(Option<&str>) -> Box<dyn crate::pipeline::Tap>;
 pub fn judge(args: &Args, listen: Listen<'_>) -> Result<Vec<String>, (Exit, String)> {
     let shown = Shown { sink: MemorySink::new(0), pages: Mutex::default() };
     let outcome = match args.preset.as_str() {
-        "table" => Err(Stop::config("preset `table` has rows without a time; `scan --scores FILE` gives a score for every one of them")),
+        "table" => rows::scan(args, &shown, None, Some(listen)),
         "series" => series::scan(args, &shown, None, Some(listen)),
         _ => windows(args, &shown, None, Some(listen(None))),
     };
@@ -206,7 +206,7 @@ fn scan(args: &Args, shown: &Shown) -> Result<Outcome, Stop> {
     }
     let outcome = match args.preset.as_str() {
         "series" => series::scan(args, shown, judge.as_ref(), None),
-        "table" => rows::scan(args, shown, judge.as_ref()),
+        "table" => rows::scan(args, shown, judge.as_ref(), None),
         _ => windows(args, shown, judge.as_ref(), None),
     }?;
     judge.map_or(Ok(()), Judge::finish).map_err(Stop::failure)?;

@@ -81,6 +81,11 @@ impl Models {
         Sha256::digest(&bytes).iter().take(8).map(|b| format!("{b:02x}")).collect()
     }
 
+    /// The job that they belong to.
+    pub fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
     /// Everything before this instant was learned.
     pub fn learned_until_ms(&self) -> i64 {
         self.learned_until_ms

@@ -16,6 +16,7 @@ use crate::config::{self, Config, Environment};
 use crate::model::keys::stable_hash;
 use crate::model::{Anomaly, Bucket, Job, RunDocument, Window};
 use crate::pipeline::Tap;
+use crate::pipeline::models::Models;
 use crate::schedule::clock::SystemClock;
 use crate::schedule::runner::{self, Mode};
 use crate::score::Scores;
@@ -56,7 +57,7 @@ impl Listener {
 }
 
 impl Tap for Listener {
-    fn judged(&mut self, bucket: &Bucket, scores: &Scores, anomalies: &[Anomaly]) {
+    fn judged(&mut self, _: &Models, bucket: &Bucket, scores: &Scores, anomalies: &[Anomaly]) {
         let mut play = self.play.lock().unwrap_or_else(PoisonError::into_inner);
         let (start_ms, end_ms) = (bucket.start_ms, bucket.end_ms());
         let judged = play.judged.get_or_insert(Window::new(start_ms, end_ms));
@@ -92,6 +93,10 @@ impl Tap for Listener {
 /// Over files, with one preset or two.
 pub fn files(args: &Args, truth: Option<&Truth>) -> Result<Vec<Play>, Stop> {
     let presets = std::iter::once(&args.preset).chain(&args.against_preset);
+    if presets.clone().any(|p| p == "table") {
+        let why = "preset `table` has rows without a time; `scan --scores FILE` gives a score for every one of them";
+        return Err(Stop::config(why));
+    }
     presets
         .map(|preset| {
             let scan_args = scan::Args {

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::scores::{Judge, series_label, stem};
-use super::{Args, Choice, LeftOut, Outcome, Shown, Stop, cycle, job, output, pipeline};
+use super::{Args, Choice, LeftOut, Listen, Outcome, Shown, Stop, cycle, job, output, pipeline};
 use crate::model::FeatureSpec;
 use crate::pipeline::Options;
 use crate::source::files::open::list;
 use crate::source::table::{TEST_WINDOW, TRAIN_WINDOW, Table, TableSource};
 
 /// Scores every row of every table.
-pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome, Stop> {
+pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>, listen: Option<Listen<'_>>) -> Result<Outcome, Stop> {
     let Some(train) = &args.train else {
         return Err(Stop::config("--preset table needs a table to learn from: --train TRAIN.csv TEST.csv"));
     };
@@ -21,7 +21,7 @@ pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome
     let files = list(&args.inputs)?;
     for path in &files {
         let prefix = if files.len() > 1 { format!("{}:", series_label(path)) } else { String::new() };
-        match file(args, &train, (path, &prefix), shown, judge, &mut outcome) {
+        match file(args, &train, (path, &prefix), shown, (judge, listen), &mut outcome) {
             Err(Stop { input: Some(e), .. }) if files.len() > 1 => outcome.failures.push(e),
             other => other?,
         }
@@ -29,7 +29,14 @@ pub fn scan(args: &Args, shown: &Shown, judge: Option<&Judge>) -> Result<Outcome
     Ok(outcome)
 }
 
-fn file(args: &Args, train: &Table, (path, prefix): (&Path, &str), shown: &Shown, judge: Option<&Judge>, outcome: &mut Outcome) -> Result<(), Stop> {
+fn file(
+    args: &Args,
+    train: &Table,
+    (path, prefix): (&Path, &str),
+    shown: &Shown,
+    (judge, listen): (Option<&Judge>, Option<Listen<'_>>),
+    outcome: &mut Outcome,
+) -> Result<(), Stop> {
     let test = Table::read(path)?;
     let columns = train.common(&test).map_err(|e| Stop::input(crate::source::files::open::InputError::useless(path, e)))?;
     let left_out = train.left_out(&test);
@@ -43,6 +50,7 @@ fn file(args: &Args, train: &Table, (path, prefix): (&Path, &str), shown: &Shown
     let source = Box::new(TableSource::new(&job, train, &test, prefix));
     let options = Options { learn_until_ms: TRAIN_WINDOW.end_ms, snapshot_every: u32::MAX, ..Options::default() };
     let mut pipeline = pipeline(job.clone(), source, args, options, shown, judge)?;
+    pipeline.tap = listen.map(|listen| listen(Some(&stem(path)))).or(pipeline.tap);
     if let Some(judge) = judge {
         judge.next_table(&stem(path));
     }

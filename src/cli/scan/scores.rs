@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::model::time::iso;
 use crate::model::{Anomaly, Bucket};
 use crate::pipeline::Tap;
+use crate::pipeline::models::Models;
 use crate::score::Scores;
 
 /// Columns of the file.
@@ -82,7 +83,7 @@ impl Judge {
 }
 
 impl Tap for ScoreFile {
-    fn judged(&mut self, bucket: &Bucket, scores: &Scores, _anomalies: &[Anomaly]) {
+    fn judged(&mut self, _: &Models, bucket: &Bucket, scores: &Scores, _anomalies: &[Anomaly]) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.failure.is_none()
             && let Err(e) = state.write(bucket, scores)

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::scores::ScoreFile;
 use crate::model::{Anomaly, Bucket, Job};
 use crate::pipeline::Tap;
+use crate::pipeline::models::Models;
 use crate::report::{Collector, Series, TimelinePoint};
 use crate::score::Scores;
 
@@ -39,9 +40,9 @@ impl Taps {
 }
 
 impl Tap for Taps {
-    fn judged(&mut self, bucket: &Bucket, scores: &Scores, anomalies: &[Anomaly]) {
+    fn judged(&mut self, models: &Models, bucket: &Bucket, scores: &Scores, anomalies: &[Anomaly]) {
         if let Some(file) = &mut self.scores {
-            file.judged(bucket, scores, anomalies);
+            file.judged(models, bucket, scores, anomalies);
         }
         if let Some(PageTap(collector)) = &self.page {
             collector.lock().unwrap_or_else(PoisonError::into_inner).judged(bucket, anomalies);

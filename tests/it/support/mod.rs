@@ -2,6 +2,7 @@
 
 pub mod cut;
 pub mod engines;
+pub mod looked;
 pub mod script;
 pub mod world;
 
