@@ -202,7 +202,8 @@ struct ScanOfTheBench {
 #[test]
 #[ignore = "the bench runs it on labelled data"]
 fn every_finding_of_a_scan_is_explained() {
-    let asked = std::env::var("ELKHOUND_EXPLAINED").expect("ELKHOUND_EXPLAINED has the arguments of a scan, one to a line");
+    let asked = std::env::var_os("ELKHOUND_EXPLAINED").and_then(|a| a.into_string().ok());
+    let asked = asked.expect("ELKHOUND_EXPLAINED has the arguments of a scan, one to a line");
     let scan = ScanOfTheBench::parse_from(std::iter::once("scan").chain(asked.lines()));
     let looking = Looking::default();
     elkhound::cli::scan::judge(&scan.args, &|_| Box::new(looking.clone())).map_err(|(_, why)| why).unwrap();

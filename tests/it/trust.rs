@@ -299,6 +299,8 @@ fn attacks_in_two_per_cent_of_the_training_rows_hide_no_later_ones() {
             _ => 0.9,
         };
         assert!(poisoned.0 >= least, "{name}: {poisoned:?}");
+        // Nor does it cost more than a tenth of what is reported after clean days.
+        assert!(poisoned.0 >= 0.9 * clean.0, "{name}: {poisoned:?} of the attacks are reported, {clean:?} after clean days");
     }
 }
 

@@ -92,7 +92,7 @@ impl Looked {
             self.together += 1;
             let then = self.score_without_named(models, &a.entity_key, a.contributors.get(..named).unwrap_or_default());
             // No number is no lower one.
-            if !(then < now) {
+            if then.is_nan() || then >= now {
                 wrong.push(format!(
                     "without the strongest the score is {alone}, without what is named {then}, not lower; {:?}",
                     a.contributors.first()
