@@ -25,6 +25,7 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod export;
+pub mod needs;
 pub mod page;
 pub mod parts;
 pub mod progress;

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::{Args, LeftOut, Outcome, Shown, Stop, not_written, table};
 use crate::cli::exit::Exit;
-use crate::model::RunDocument;
+use crate::cli::needs::Needs;
 use crate::model::document::to_document;
 use crate::model::problem::{Problem, counted, printable};
 use crate::model::time::iso;
+use crate::model::{Filter, RunDocument};
 use crate::report::{Report, render};
 use crate::sinks::memory::Delivered;
 
@@ -69,7 +70,7 @@ pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) 
     }
     outcome.failures.iter().for_each(|f| tell!("elkhound: {}", f.message));
     match &useless {
-        Some(why) => tell!("elkhound: nothing was judged: {why}"),
+        Some(why) => format!("nothing was judged: {why}").lines().for_each(|l| tell!("elkhound: {l}")),
         // Of a file without a line nothing is absent.
         None if outcome.lines == 0 => {}
         None => outcome.absences.lines(&args.preset).iter().for_each(|line| tell!("elkhound: {line}")),
@@ -101,36 +102,34 @@ pub fn why_nothing(args: &Args, outcome: &Outcome) -> Option<String> {
 }
 
 fn reason(args: &Args, outcome: &Outcome) -> String {
-    let total = &outcome.total;
-    let fields = outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ");
-    let filter = outcome.jobs.iter().filter_map(|j| j.filter.as_ref()).flat_map(|f| f.fields());
-    let unseen = |name: &str| outcome.absences.fields.iter().any(|f| f.field == name);
-    let chosen_by = filter.map(|(name, _)| name).find(|name| unseen(name));
+    let (total, absences, preset) = (&outcome.total, &outcome.absences, &args.preset);
+    let Some(job) = outcome.jobs.first() else { return "there is no job".into() };
+    let needs = Needs::of(job);
+    let way_out = || format!("{}; preset `{preset}` {}", absences.way_out(&absences.among(&needs.fields(job))), needs.line());
+    let mut filter = job.filter.iter().flat_map(Filter::fields).map(|(name, _)| name);
+    let chosen_by = filter.find(|name| absences.fields.iter().any(|f| f.field == *name));
     match (total.documents, &args.train_until) {
-        (0, _) if total.problems.is_empty() && chosen_by.is_some() => {
-            let field = chosen_by.unwrap_or_default();
-            format!(
-                "preset `{}` chooses its events by the field `{field}`, and no line has it; {}; `elkhound parts presets` lists the others",
-                args.preset,
-                outcome.absences.way_out(field)
-            )
-        }
-        (0, _) if total.problems.is_empty() => {
-            format!(
-                "preset `{}` looks only at some events, and none of the lines is one of them; `elkhound parts presets` lists the others",
-                args.preset
-            )
-        }
+        (0, _) if absences.is_wrong_map() => absences.lines(preset).join("\n"),
+        (0, _) if total.problems.is_empty() => match chosen_by {
+            Some(field) => format!(
+                "preset `{preset}` chooses its events by the field `{field}`, and no line has it; {}; `elkhound parts presets` lists the others",
+                way_out()
+            ),
+            None => format!(
+                "preset `{preset}` looks only at documents with {}, and none of the lines is one; `elkhound parts presets` lists the others",
+                needs.chosen_by.join(", ")
+            ),
+        },
         (0, _) => "no line could be read as an event; --format NAME says what the file is, `elkhound parts formats` lists what is known".into(),
         (_, Some(until)) if outcome.is_all_learned(args) => {
             let (start, end) = (iso(total.start_ms), iso(total.end_ms));
             format!("all of it lies before --train-until {until} and was only learned from: the data goes from {start} to {end}, name a time between")
         }
-        _ if total.rows > 0 || outcome.absences.is_wrong_map() => outcome.absences.lines(&args.preset).join("\nelkhound: "),
+        _ if total.rows > 0 || absences.is_wrong_map() => absences.lines(preset).join("\n"),
         _ => format!(
-            "no line has the field {fields} that preset `{}` counts by; {}; --entity FIELD counts by another one (one metric in a CSV: --preset series)",
-            args.preset,
-            outcome.absences.way_out(&fields)
+            "no line has the field {} that preset `{preset}` counts by; {}; --entity FIELD counts by another one (one metric in a CSV: --preset series)",
+            job.entity_field(),
+            way_out()
         ),
     }
 }
