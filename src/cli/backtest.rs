@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use super::connect::ConfigFile;
 use super::exit::Exit;
+use super::failed;
 use crate::model::Window;
 use crate::model::keys::stable_hash;
 use crate::report;
@@ -175,17 +176,11 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
             output::print(args, &sides, labels, difference.as_ref(), is_json);
             let page = args.html.as_ref().map(|path| (path, report::backtest::render(&output::page(&sides, labels, difference.as_ref()))));
             match page.map(|(path, text)| std::fs::write(path, text).map_err(|e| format!("{}: cannot be written: {}", path.display(), words(&e)))) {
-                Some(Err(message)) => {
-                    tell!("elkhound: {message}");
-                    Exit::Failure
-                }
+                Some(Err(message)) => failed(is_json, Exit::Failure, &message),
                 _ => Exit::Ok,
             }
         }
-        Err(stop) => {
-            stop.message.lines().for_each(|l| tell!("elkhound: {l}"));
-            stop.exit
-        }
+        Err(stop) => failed(is_json, stop.exit, &stop.message),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::exit::Exit;
+use super::failed;
 use super::needs::Needs;
 use crate::config::preset_job;
 use crate::model::Part;
@@ -39,8 +40,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
         && !all.iter().any(|(name, _)| name == wanted)
     {
         let names: Vec<_> = all.iter().map(|(n, _)| *n).collect();
-        tell!("elkhound: there is no catalogue `{wanted}`; there are: {}", names.join(", "));
-        return Exit::Failure;
+        return failed(json, Exit::Usage, &format!("there is no catalogue `{wanted}`; there are: {}", names.join(", ")));
     }
     for (name, parts) in all.iter().filter(|(n, _)| args.catalogue.as_ref().is_none_or(|w| w == n)) {
         if !json {

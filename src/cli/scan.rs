@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::exit::Exit;
+use super::failed;
 use super::needs::Needs;
 use crate::formats::FormatOptions;
 use crate::model::time::parse_time;
@@ -166,10 +167,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
     let shown = Shown { sink: MemorySink::new(MAX_SHOWN), pages: Mutex::default() };
     match scan(args, &shown).and_then(|outcome| output::page(args, &outcome, &shown).map(|()| outcome)) {
         Ok(outcome) => output::print(args, &outcome, &shown.sink.delivered(), json),
-        Err(stop) => {
-            stop.message.lines().for_each(|l| tell!("elkhound: {l}"));
-            stop.exit
-        }
+        Err(stop) => failed(json, stop.exit, &stop.message),
     }
 }
 

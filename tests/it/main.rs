@@ -9,6 +9,7 @@ mod config;
 mod dashboards;
 mod dashboards_import;
 mod docker;
+mod errors;
 mod explanations;
 mod house;
 mod links;

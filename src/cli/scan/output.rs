@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Args, LeftOut, Outcome, Shown, Stop, not_written, table};
 use crate::cli::exit::Exit;
 use crate::cli::needs::Needs;
+use crate::cli::{failed, warned};
 use crate::model::document::to_document;
 use crate::model::problem::{Problem, counted, printable};
 use crate::model::time::iso;
@@ -36,51 +37,60 @@ pub fn add(total: &mut RunDocument, run: &RunDocument) {
 
 /// Prints everything and says how the program ends: not well when a file could not be used to its end.
 pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) -> Exit {
-    let total = &outcome.total;
     let useless = why_nothing(args, outcome);
     if json {
         print_json(args, outcome, delivered, useless.as_deref())
     } else {
-        print_text(args, outcome, delivered, useless.is_some() || total.rows == 0)
+        print_text(args, outcome, delivered, useless.is_some() || outcome.total.rows == 0)
     }
-    for c in outcome.choices.iter().filter(|_| !json) {
-        tell!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
+    notes(args, outcome, json, useless.is_some()).iter().for_each(|line| warned(json, line));
+    let is_wrong_map = outcome.absences.is_wrong_map();
+    let exit = match outcome.failures.first() {
+        None if useless.is_some() || is_wrong_map => Exit::BadInput,
+        None => return Exit::Ok,
+        Some(f) if f.is_missing => Exit::NoInput,
+        Some(_) => Exit::BadInput,
+    };
+    let mut errors: Vec<String> = outcome.failures.iter().map(|f| f.message.clone()).collect();
+    match useless {
+        Some(why) => errors.push(format!("nothing was judged: {why}")),
+        None if is_wrong_map => errors.extend(outcome.absences.lines(&args.preset)),
+        None => {}
     }
+    failed(json, exit, &errors.join("\n"))
+}
+
+/// What is worth a word beside the result.
+fn notes(args: &Args, outcome: &Outcome, json: bool, is_useless: bool) -> Vec<String> {
+    let total = &outcome.total;
+    let mut out = Vec::new();
+    // JSON has these in the result.
     if !json {
-        left_out(&outcome.left_out).iter().for_each(|line| tell!("elkhound: {line}"));
+        out.extend(outcome.choices.iter().map(|c| format!("{} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why)));
+        out.extend(left_out(&outcome.left_out));
     }
     for Problem { kind, count, example } in &total.problems {
         if kind != "truncated_file" && kind != "unreadable_file" {
-            tell!("elkhound: {count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300));
+            out.push(format!("{count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300)));
         }
     }
     if total.late_documents > 0 {
-        tell!(
-            "elkhound: {} of {} came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
+        out.push(format!(
+            "{} of {} came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
             total.late_documents,
             counted(outcome.lines, "line", "lines")
-        );
+        ));
     }
     if total.skipped_documents > 0 {
-        tell!(
-            "elkhound: {} no entity ({}) or had no room",
-            counted(total.skipped_documents, "line names", "lines name"),
-            outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ")
-        );
+        let lines = counted(total.skipped_documents, "line names", "lines name");
+        let fields = outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ");
+        out.push(format!("{lines} no entity ({fields}) or had no room"));
     }
-    outcome.failures.iter().for_each(|f| tell!("elkhound: {}", f.message));
-    match &useless {
-        Some(why) => format!("nothing was judged: {why}").lines().for_each(|l| tell!("elkhound: {l}")),
-        // Of a file without a line nothing is absent.
-        None if outcome.lines == 0 => {}
-        None => outcome.absences.lines(&args.preset).iter().for_each(|line| tell!("elkhound: {line}")),
+    // Of a file without a line nothing is absent.
+    if !is_useless && outcome.lines > 0 && !outcome.absences.is_wrong_map() {
+        out.extend(outcome.absences.lines(&args.preset));
     }
-    match outcome.failures.first() {
-        None if useless.is_some() || outcome.absences.is_wrong_map() => Exit::BadInput,
-        None => Exit::Ok,
-        Some(f) if f.is_missing => Exit::NoInput,
-        Some(_) => Exit::BadInput,
-    }
+    out
 }
 
 /// Columns that were not compared: one line for each file and reason.
