@@ -136,6 +136,8 @@ struct Side {
     left_out: u64,
     from_ms: i64,
     to_ms: i64,
+    /// Rows that the job's own rule reports: each would be an anomaly document.
+    anomalies: usize,
     as_reported: Figures,
     thresholds: Vec<Figures>,
     labels_outside: usize,
@@ -174,7 +176,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match try_run(args) {
         Ok((sides, labels, difference)) => {
             output::print(args, &sides, labels, difference.as_ref(), is_json);
-            let page = args.html.as_ref().map(|path| (path, report::backtest::render(&output::page(&sides, labels, difference.as_ref()))));
+            let page = args.html.as_ref().map(|path| (path, report::backtest::render(&output::page(args, &sides, labels, difference.as_ref()))));
             match page.map(|(path, text)| std::fs::write(path, text).map_err(|e| format!("{}: cannot be written: {}", path.display(), words(&e)))) {
                 Some(Err(message)) => failed(is_json, Exit::Failure, &message),
                 _ => Exit::Ok,
@@ -217,6 +219,7 @@ fn count(mut play: Play, known: Option<&Truth>, quiet_ms: i64) -> Result<Side, S
     let is_elsewhere = truth.harmless.is_none() && labels_outside == truth.events.len();
     let is_false = |a: &&Alarm| !is_elsewhere && known.is_some_and(|t| t.verdict(&a.entity, a.start_ms, a.end_ms) == Verdict::False);
     Ok(Side {
+        anomalies: play.reported.len(),
         as_reported: Figures { threshold: f64::NAN, ..as_reported },
         thresholds: figures(&play.scored, &THRESHOLDS),
         labels_outside,
