@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one file per topic.
 
 mod absent;
+mod backfill;
 mod backtest;
 mod bad_input;
 mod check;
