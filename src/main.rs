@@ -1,8 +1,6 @@
 //! The thin binary: arguments -> run -> exit code.
 
-use clap::Parser;
-
 fn main() -> std::process::ExitCode {
-    let cli = elkhound::cli::Cli::parse();
-    std::process::ExitCode::from(elkhound::cli::run(cli).code())
+    let exit = elkhound::cli::parse(std::env::args_os().collect()).map_or_else(|exit| exit, elkhound::cli::run);
+    std::process::ExitCode::from(exit.code())
 }

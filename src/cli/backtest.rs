@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use super::connect::ConfigFile;
 use super::exit::Exit;
+use super::failed;
 use crate::model::Window;
 use crate::model::keys::stable_hash;
 use crate::report;
@@ -135,6 +136,8 @@ struct Side {
     left_out: u64,
     from_ms: i64,
     to_ms: i64,
+    /// Rows that the job's own rule reports: each would be an anomaly document.
+    anomalies: usize,
     as_reported: Figures,
     thresholds: Vec<Figures>,
     labels_outside: usize,
@@ -173,19 +176,13 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     match try_run(args) {
         Ok((sides, labels, difference)) => {
             output::print(args, &sides, labels, difference.as_ref(), is_json);
-            let page = args.html.as_ref().map(|path| (path, report::backtest::render(&output::page(&sides, labels, difference.as_ref()))));
+            let page = args.html.as_ref().map(|path| (path, report::backtest::render(&output::page(args, &sides, labels, difference.as_ref()))));
             match page.map(|(path, text)| std::fs::write(path, text).map_err(|e| format!("{}: cannot be written: {}", path.display(), words(&e)))) {
-                Some(Err(message)) => {
-                    tell!("elkhound: {message}");
-                    Exit::Failure
-                }
+                Some(Err(message)) => failed(is_json, Exit::Failure, &message),
                 _ => Exit::Ok,
             }
         }
-        Err(stop) => {
-            stop.message.lines().for_each(|l| tell!("elkhound: {l}"));
-            stop.exit
-        }
+        Err(stop) => failed(is_json, stop.exit, &stop.message),
     }
 }
 
@@ -222,6 +219,7 @@ fn count(mut play: Play, known: Option<&Truth>, quiet_ms: i64) -> Result<Side, S
     let is_elsewhere = truth.harmless.is_none() && labels_outside == truth.events.len();
     let is_false = |a: &&Alarm| !is_elsewhere && known.is_some_and(|t| t.verdict(&a.entity, a.start_ms, a.end_ms) == Verdict::False);
     Ok(Side {
+        anomalies: play.reported.len(),
         as_reported: Figures { threshold: f64::NAN, ..as_reported },
         thresholds: figures(&play.scored, &THRESHOLDS),
         labels_outside,

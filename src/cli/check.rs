@@ -2,6 +2,7 @@
 
 use super::connect::{ConfigFile, block_on, exit_of};
 use super::exit::Exit;
+use super::failed;
 use crate::app::connect;
 use crate::config::{self, Config, Environment};
 use crate::model::problem::counted;
@@ -24,8 +25,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
     let config = match config::load(args.file.config.as_deref(), &Environment::of_process()) {
         Ok(config) => config,
         Err(e) => {
-            print(&of_mistakes(&e), json);
-            return Exit::BadConfig;
+            return print(&of_mistakes(&e), Exit::BadConfig, json);
         }
     };
     let mut findings = missing(&config);
@@ -52,8 +52,8 @@ pub fn run(args: &Args, json: bool) -> Exit {
             }
         }
     }
-    print(&findings, json);
-    if exit == Exit::Ok { worst(&findings) } else { exit }
+    let exit = if exit == Exit::Ok { worst(&findings) } else { exit };
+    print(&findings, exit, json)
 }
 
 /// What `elkhound run` cannot do without.
@@ -83,10 +83,14 @@ fn worst(findings: &[Finding]) -> Exit {
     if errors.any(|f| f.about == "privileges") { Exit::NoPermission } else { Exit::BadConfig }
 }
 
-fn print(findings: &[Finding], json: bool) {
+fn print(findings: &[Finding], exit: Exit, json: bool) -> Exit {
     if json {
         say!("{}", serde_json::json!({ "findings": findings }));
-        return;
+        if exit != Exit::Ok {
+            let errors = findings.iter().filter(|f| f.level == Level::Error).map(|f| format!("{}: {}", f.about, f.text));
+            failed(true, exit, &errors.collect::<Vec<_>>().join("\n"));
+        }
+        return exit;
     }
     for f in findings {
         let level = match f.level {
@@ -99,4 +103,5 @@ fn print(findings: &[Finding], json: bool) {
             say!("{:<8} -> {}", "", f.mend);
         }
     }
+    exit
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::connect::ConfigFile;
 use super::exit::Exit;
+use super::{failed, warned};
 use crate::config::{self, Config, Environment, Login};
 use crate::dashboards::import::{self, Imported, Place, import};
 use crate::dashboards::{Logs, Target, log_views, ndjson};
@@ -83,7 +84,7 @@ fn say(done: &Imported, url: &str, is_json: bool) {
     }
     say!("  imported   {} objects for {} into {} at {url}", done.objects, done.target, done.server);
     if !done.warning.is_empty() {
-        tell!("elkhound: {}", done.warning);
+        warned(is_json, &done.warning);
     }
 }
 
@@ -114,9 +115,9 @@ enum Product {
 }
 
 /// Prints the file to import.
-pub fn print(to: &For) -> Exit {
+pub fn print(to: &For, is_json: bool) -> Exit {
     if to.product.is_none() {
-        tell!("elkhound: this is for Kibana; --product opensearch prints it for OpenSearch Dashboards");
+        warned(is_json, "this is for Kibana; --product opensearch prints it for OpenSearch Dashboards");
     }
     let target = match to.product.unwrap_or(Product::Kibana) {
         Product::Kibana => Target::Kibana,
@@ -126,8 +127,7 @@ pub fn print(to: &For) -> Exit {
     let config = match file.map(|f| config::load(Some(f), &Environment::of_process())).transpose() {
         Ok(config) => config,
         Err(e) => {
-            tell!("elkhound: {e}");
-            return Exit::BadConfig;
+            return failed(is_json, Exit::BadConfig, &e.to_string());
         }
     };
     let own = config.as_ref().map_or("elkhound", |c| c.indices.prefix.as_str());

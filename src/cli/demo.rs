@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::connect::exit_of;
 use super::exit::Exit;
+use super::failed;
 use super::page::Pages;
 use crate::app::{Connection, connect};
 use crate::config::{self, Config, Environment};
@@ -81,10 +82,7 @@ impl From<String> for Failure {
 pub fn run(args: &Args, is_json: bool) -> Exit {
     match play(args, is_json) {
         Ok(()) => Exit::Ok,
-        Err(Failure(exit, message)) => {
-            tell!("elkhound: {message}");
-            exit
-        }
+        Err(Failure(exit, message)) => failed(is_json, exit, &message),
     }
 }
 

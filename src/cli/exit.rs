@@ -1,5 +1,10 @@
 //! Exit codes, after sysexits.h where one fits.
 
+/// What `--help` says of them.
+pub const WORDS: &str = "\
+Exit codes: 0 all went well, 1 something else failed, 64 the command line is wrong, 65 the input is of no use, 66 a file cannot be opened, \
+69 the cluster cannot be reached, 77 credentials or privileges are not enough, 78 the configuration is wrong.";
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -7,6 +12,8 @@ pub enum Exit {
     Ok,
     /// Something failed that no other code names.
     Failure,
+    /// The command line is not understood (64, EX_USAGE).
+    Usage,
     /// The input could not be used at all (65, EX_DATAERR).
     BadInput,
     /// A file could not be opened (66, EX_NOINPUT).
@@ -25,6 +32,7 @@ impl Exit {
         match self {
             Self::Ok => 0,
             Self::Failure => 1,
+            Self::Usage => 64,
             Self::BadInput => 65,
             Self::NoInput => 66,
             Self::Unavailable => 69,

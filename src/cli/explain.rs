@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::connect::{ConfigFile, block_on, exit_of};
 use super::exit::Exit;
+use super::failed;
 use crate::cluster::{Call, path};
 use crate::config::{self, Environment};
 use crate::model::problem::{counted, printable};
@@ -46,10 +47,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
             say!("{text}");
             Exit::Ok
         }
-        Err(Stop(exit, message)) => {
-            tell!("elkhound: {message}");
-            exit
-        }
+        Err(Stop(exit, message)) => failed(is_json, exit, &message),
     }
 }
 

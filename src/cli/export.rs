@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::connect::ConfigFile;
 use super::exit::Exit;
+use super::{failed, warned};
 use crate::cluster::Product;
 use crate::config::{self, DEFAULT_YAML, Environment};
 use crate::setup::artefacts::{Artefact, Lifecycle, Role, policies, role, templates};
@@ -65,19 +66,18 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
             say_text!("{DEFAULT_YAML}");
             return Exit::Ok;
         }
-        What::Dashboards(to) => return super::dashboards::print(to),
+        What::Dashboards(to) => return super::dashboards::print(to, is_json),
         What::Template(target) | What::Policy(target) => (target, false),
         What::Role(r) => (&r.target, r.setup),
     };
     let config = match config::load(target.file.config.as_deref(), &Environment::of_process()) {
         Ok(config) => config,
         Err(e) => {
-            tell!("elkhound: {e}");
-            return Exit::BadConfig;
+            return failed(is_json, Exit::BadConfig, &e.to_string());
         }
     };
     if target.engine.is_none() {
-        tell!("elkhound: this is for Elasticsearch; --engine opensearch prints it for OpenSearch");
+        warned(is_json, "this is for Elasticsearch; --engine opensearch prints it for OpenSearch");
     }
     let (product, lifecycle) = match target.engine.unwrap_or(Engine::Elasticsearch) {
         Engine::Elasticsearch => (Product::Elasticsearch, Lifecycle::Ilm),

@@ -25,6 +25,7 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod export;
+pub mod needs;
 pub mod page;
 pub mod parts;
 pub mod progress;
@@ -38,20 +39,21 @@ use exit::Exit;
 
 /// Anomaly detection beside Elasticsearch and OpenSearch, and on files.
 #[derive(Debug, Parser)]
-#[command(name = "elkhound", version, about, max_term_width = 110)]
+#[command(name = "elkhound", version, about, max_term_width = 110, arg_required_else_help = true, after_help = exit::WORDS)]
 pub struct Cli {
-    /// Print machine-readable JSON instead of text.
+    /// Print JSON instead of text. What a command cannot do is then the last line of standard error,
+    /// {"error":"...","exit_code":78}; what is worth a word beside a result is a line {"warning":"..."} there.
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do; `run` when nothing is said.
+    /// What to do.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch the configured indices: the worker. This is what happens when no command is given.
+    /// Watch the configured indices: the worker.
     Run(run::Args),
     /// Play a seeded day of web traffic with planted attacks through the worker and show what is found.
     Demo(demo::Args),
@@ -93,24 +95,58 @@ pub fn said(text: &str) {
     }
 }
 
+/// Says why a command did not do what it was asked for, on standard error: line by line, or as one JSON object. Gives the exit back.
+pub fn failed(is_json: bool, exit: Exit, message: &str) -> Exit {
+    if is_json {
+        tell!("{}", serde_json::json!({ "error": message, "exit_code": exit.code() }));
+    } else {
+        message.lines().for_each(|l| tell!("elkhound: {l}"));
+    }
+    exit
+}
+
+/// Says what is worth a word beside a result, on standard error.
+pub fn warned(is_json: bool, message: &str) {
+    if is_json {
+        tell!("{}", serde_json::json!({ "warning": message }));
+    } else {
+        message.lines().for_each(|l| tell!("elkhound: {l}"));
+    }
+}
+
+/// Reads the command line. What was asked for and is already done (`--help`) or cannot be understood ends the program.
+pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, Exit> {
+    let is_json = args.iter().take_while(|a| *a != "--").any(|a| a == "--json");
+    Cli::try_parse_from(args).map_err(|e| {
+        if is_json && e.use_stderr() {
+            // Of a command whose second word is missing there is only the help.
+            let is_half = e.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            let text = if is_half { "the command is not complete: `--help` behind it lists what may follow".into() } else { e.to_string() };
+            return failed(true, Exit::Usage, text.trim_start_matches("error: ").trim_end());
+        }
+        // Nobody is left to tell when this cannot be written.
+        let _ = e.print();
+        if e.use_stderr() { Exit::Usage } else { Exit::Ok }
+    })
+}
+
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
-        None => run::run(&run::Args::default(), cli.json),
-        Some(Command::Run(args)) => run::run(&args, cli.json),
-        Some(Command::Demo(args)) => demo::run(&args, cli.json),
-        Some(Command::Scan(args)) => scan::run(&args, cli.json),
-        Some(Command::Backtest(args)) => backtest::run(&args, cli.json),
-        Some(Command::Explain(args)) => explain::run(&args, cli.json),
-        Some(Command::Setup(args)) => setup::run(&args, cli.json),
-        Some(Command::Check(args)) => check::run(&args, cli.json),
-        Some(Command::Export(args)) => export::run(&args, cli.json),
-        Some(Command::Parts(args)) => parts::run(&args, cli.json),
-        Some(Command::Completion { shell }) => {
+        Command::Run(args) => run::run(&args, cli.json),
+        Command::Demo(args) => demo::run(&args, cli.json),
+        Command::Scan(args) => scan::run(&args, cli.json),
+        Command::Backtest(args) => backtest::run(&args, cli.json),
+        Command::Explain(args) => explain::run(&args, cli.json),
+        Command::Setup(args) => setup::run(&args, cli.json),
+        Command::Check(args) => check::run(&args, cli.json),
+        Command::Export(args) => export::run(&args, cli.json),
+        Command::Parts(args) => parts::run(&args, cli.json),
+        Command::Completion { shell } => {
             clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "elkhound", &mut std::io::stdout());
             Exit::Ok
         }
-        Some(Command::Version) => {
+        Command::Version => {
             version(cli.json);
             Exit::Ok
         }

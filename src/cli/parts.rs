@@ -3,6 +3,9 @@
 use serde_json::json;
 
 use super::exit::Exit;
+use super::failed;
+use super::needs::Needs;
+use crate::config::preset_job;
 use crate::model::Part;
 use crate::{detectors, features, formats, presets};
 
@@ -25,6 +28,11 @@ pub fn catalogues() -> Vec<(&'static str, Vec<Part>)> {
     ]
 }
 
+/// The fields of a preset.
+fn needs(preset: &Part) -> Option<Needs> {
+    preset_job(preset.name, &json!({})).ok().map(|job| Needs::of(&job))
+}
+
 /// Prints the parts.
 pub fn run(args: &Args, json: bool) -> Exit {
     let all = catalogues();
@@ -32,19 +40,27 @@ pub fn run(args: &Args, json: bool) -> Exit {
         && !all.iter().any(|(name, _)| name == wanted)
     {
         let names: Vec<_> = all.iter().map(|(n, _)| *n).collect();
-        tell!("elkhound: there is no catalogue `{wanted}`; there are: {}", names.join(", "));
-        return Exit::Failure;
+        return failed(json, Exit::Usage, &format!("there is no catalogue `{wanted}`; there are: {}", names.join(", ")));
     }
     for (name, parts) in all.iter().filter(|(n, _)| args.catalogue.as_ref().is_none_or(|w| w == n)) {
-        if json {
-            for p in parts {
-                say!("{}", json!({ "catalogue": name, "name": p.name, "description": p.description, "example": p.example }));
-            }
-            continue;
+        if !json {
+            say!("{name}:");
         }
-        say!("{name}:");
         for p in parts {
-            say!("  {:<18} {}\n  {:<18} {}", p.name, p.description, "", p.example.replace('\n', "\n                     "));
+            let needs = (*name == "presets").then(|| needs(p)).flatten();
+            if json {
+                let mut line = json!({ "catalogue": name, "name": p.name, "description": p.description, "example": p.example });
+                if let Some(needs) = needs {
+                    line["fields"] = json!(needs);
+                }
+                say!("{line}");
+                continue;
+            }
+            let words = needs.map(|n| [n.line(), n.from.to_owned()]).into_iter().flatten();
+            let lines = [p.description.to_owned()].into_iter().chain(words).chain(p.example.lines().map(str::to_owned));
+            for (i, line) in lines.enumerate() {
+                say!("  {:<18} {line}", if i == 0 { p.name } else { "" });
+            }
         }
     }
     Exit::Ok

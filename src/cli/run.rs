@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::connect::ConfigFile;
 use super::exit::Exit;
+use super::failed;
 use crate::app::{self, Connection, Purpose};
 use crate::cluster::{ClusterError, ErrorKind};
 use crate::config::{self, ClusterConfig, Config, Environment};
@@ -52,10 +53,7 @@ struct Failure(Exit, String);
 pub fn run(args: &Args, is_json: bool) -> Exit {
     match try_run(args, is_json) {
         Ok(exit) => exit,
-        Err(Failure(exit, message)) => {
-            tell!("elkhound: {message}");
-            exit
-        }
+        Err(Failure(exit, message)) => failed(is_json, exit, &message),
     }
 }
 
@@ -66,6 +64,7 @@ fn try_run(args: &Args, is_json: bool) -> Result<Exit, Failure> {
     let format = match config.telemetry.log_format {
         "json" => logging::LogFormat::Json,
         "text" => logging::LogFormat::Text,
+        _ if is_json => logging::LogFormat::Json,
         _ => logging::LogFormat::Auto,
     };
     logging::init(format, config.telemetry.log_level).map_err(|m| Failure(Exit::BadConfig, m))?;

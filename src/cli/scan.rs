@@ -14,12 +14,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::exit::Exit;
+use super::failed;
+use super::needs::Needs;
 use crate::formats::FormatOptions;
 use crate::model::time::parse_time;
 use crate::model::{Job, RunDocument};
 use crate::pipeline::{CycleError, Options, Pipeline};
 use crate::sinks::memory::MemorySink;
-use crate::source::files::input::ReadOptions;
+use crate::source::files::input::{ReadOptions, Wanted};
 use crate::source::files::open::InputError;
 use crate::source::files::{Feed, FileSource, lock};
 use crate::state::memory::MemoryStore;
@@ -165,10 +167,7 @@ pub fn run(args: &Args, json: bool) -> Exit {
     let shown = Shown { sink: MemorySink::new(MAX_SHOWN), pages: Mutex::default() };
     match scan(args, &shown).and_then(|outcome| output::page(args, &outcome, &shown).map(|()| outcome)) {
         Ok(outcome) => output::print(args, &outcome, &shown.sink.delivered(), json),
-        Err(stop) => {
-            stop.message.lines().for_each(|l| tell!("elkhound: {l}"));
-            stop.exit
-        }
+        Err(stop) => failed(json, stop.exit, &stop.message),
     }
 }
 
@@ -246,7 +245,7 @@ fn refuse_unused(args: &Args) -> Result<(), Stop> {
 fn windows(args: &Args, shown: &Shown, judge: Option<&Judge>, listener: Option<Box<dyn crate::pipeline::Tap>>) -> Result<Outcome, Stop> {
     let job = Arc::new(job::resolve(args).map_err(Stop::config)?);
     let options = Options { learn_until_ms: learn_until(args)?, snapshot_every: u32::MAX, ..Options::default() };
-    let feed = Feed::open(&args.inputs, std::slice::from_ref(&job), read_options(args)?)?;
+    let feed = Feed::open(&args.inputs, std::slice::from_ref(&job), read_options(args, &job)?)?;
     absent::refuse(args, &feed)?;
     let mut progress = Progress::new(feed.total_bytes(), feed.bytes());
     let feed = Arc::new(Mutex::new(feed));
@@ -322,7 +321,7 @@ fn learn_until(args: &Args) -> Result<i64, Stop> {
     parse_time(text).ok_or_else(|| Stop::config(format!("--train-until `{text}` is not a time; write it like 2026-01-31T12:00:00Z")))
 }
 
-fn read_options(args: &Args) -> Result<ReadOptions, Stop> {
+fn read_options(args: &Args, job: &Job) -> Result<ReadOptions, Stop> {
     let mut field_map = Vec::new();
     for pair in &args.map {
         let Some((field, name)) = pair.split_once('=').filter(|(f, n)| !f.is_empty() && !n.is_empty()) else {
@@ -333,5 +332,11 @@ fn read_options(args: &Args) -> Result<ReadOptions, Stop> {
     if let Some(name) = &args.format {
         crate::formats::by_name(name).map_err(Stop::config)?;
     }
-    Ok(ReadOptions { format: args.format.clone(), format_options: FormatOptions { time_field: args.time.clone(), field_map } })
+    let needs = Needs::of(job);
+    let mapped = |f: &String| field_map.iter().any(|(_, to)| to == f);
+    let wanted = Wanted {
+        fields: needs.fields(job).into_iter().filter(|f| !mapped(f)).collect(),
+        says: format!("preset `{}` {}; {}", args.preset, needs.line(), needs.from),
+    };
+    Ok(ReadOptions { format: args.format.clone(), format_options: FormatOptions { time_field: args.time.clone(), field_map }, wanted })
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::connect::{ConfigFile, block_on, exit_of};
 use super::dashboards;
 use super::exit::Exit;
+use super::failed;
 use crate::app::{Connection, connect};
 use crate::config::{self, Config, Environment, Login};
 use crate::schedule::clock::{Clock, SystemClock};
@@ -50,10 +51,7 @@ pub fn run(args: &Args, is_json: bool) -> Exit {
     let done = load(args).and_then(|config| block_on(set_up(config, args, is_json)).map_err(|e| Failure(Exit::Failure, e))?);
     match done {
         Ok(()) => Exit::Ok,
-        Err(Failure(exit, message)) => {
-            message.lines().for_each(|l| tell!("elkhound: {l}"));
-            exit
-        }
+        Err(Failure(exit, message)) => failed(is_json, exit, &message),
     }
 }
 

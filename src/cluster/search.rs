@@ -210,6 +210,21 @@ pub async fn hits(
     result
 }
 
+/// The first document of a query in the order of its sort field, without a point in time: one search that looks at few documents.
+pub async fn first_hit(cluster: &Cluster, query: &HitsQuery<'_>, stats: &mut ReadStats) -> Result<Option<Hit>, ClusterError> {
+    let body = json!({
+        "size": 1,
+        "track_total_hits": false,
+        "query": query.query,
+        "sort": [{ query.sort_field: "asc" }],
+        "_source": false,
+        "docvalue_fields": query.docvalue_fields,
+    });
+    let (reply, _) = search(cluster, &mut None, query.index, body, stats).await?;
+    let page: HitsPage = reply.read()?;
+    Ok(page.hits.hits.into_iter().next())
+}
+
 async fn hits_under(
     cluster: &Cluster,
     pit: &mut Option<PointInTime>,

@@ -3,6 +3,7 @@
 //! To add one: one file, one line in [`CATALOGUE`].
 
 pub mod access_log;
+pub mod alike;
 mod clock;
 pub mod csv;
 pub mod json;
@@ -75,6 +76,9 @@ pub fn detect(lines: &[&[u8]], options: &FormatOptions) -> Option<&'static dyn L
     }
     best.map(|(format, _)| format)
 }
+
+/// Names that are taken for the time when none is named.
+pub const TIME_FIELDS: &[&str] = &paths::TIME_FIELDS;
 
 /// The format of a name, or which ones there are.
 pub fn by_name(name: &str) -> Result<&'static dyn LogFormat, String> {

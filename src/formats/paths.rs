@@ -5,7 +5,7 @@ use super::targets::Target;
 use crate::model::Fields;
 
 /// Fields that may hold the time, the first that is there counts.
-const TIME_FIELDS: [&str; 12] = [
+pub(super) const TIME_FIELDS: [&str; 12] = [
     "@timestamp",
     "timestamp",
     "time",

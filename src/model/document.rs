@@ -15,7 +15,7 @@ use super::{Anomaly, Contributor, Severity};
 use ecs::{at, put, put_list, put_number};
 pub use run::{run_from_document, run_to_document};
 
-/// The oldest ECS version that has every ECS field we write.
+/// The oldest ECS version that has every ECS field we write, in documents and in log lines.
 pub const ECS_VERSION: &str = "8.0.0";
 
 /// Name of the index that a document of this kind and time belongs to, such as `elkhound-anomalies-2026.01`: made from

@@ -138,8 +138,11 @@ impl Runner {
     }
 
     async fn begin(&mut self, mode: Mode, now_ms: i64) -> Result<Progress, StateError> {
-        if let Mode::Range { from_ms, .. } = mode {
-            return Ok(Progress::range(&self.pipeline.job, from_ms));
+        if let Mode::Range { from_ms, to_ms } = mode {
+            let job = &self.pipeline.job;
+            let (over_ms, planned) = (now_ms.saturating_sub(job.window_delay_ms), Progress::range(job, from_ms));
+            self.pipeline.source.look_ahead(to_ms.min(over_ms));
+            return Ok(planned);
         }
         let snapshot = self.pipeline.load().await?;
         Ok(Progress::start(&self.pipeline.job, snapshot, self.pipeline.checkpoint.as_ref(), now_ms))

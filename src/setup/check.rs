@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::install::{self, Change};
-use super::{fields, mapping, privileges};
+use super::install::{self, Change, Step};
+use super::{Kind, fields, mapping, privileges};
 use crate::cluster::fields::field_caps;
 use crate::cluster::{Cluster, ClusterError, ErrorKind, Flavor, Product};
 use crate::config::{Config, ConfigError};
 use crate::model::Job;
+use crate::model::document::monthly_index;
 use crate::model::problem::counted;
 
 /// How bad a finding is.
@@ -104,23 +105,46 @@ fn version(flavor: &Flavor) -> Option<Finding> {
         .then(|| Finding::new(Level::Warning, "connection", text, "Elasticsearch 7.17 and OpenSearch 2 are the oldest that were tested"))
 }
 
-/// Whether a setup would change anything.
+/// What a step of a setup is about, by the beginning of its title: one of them, several.
+const STEPS: [(&str, &str, &str); 6] = [
+    ("component template ", "component template", "component templates"),
+    ("index template ", "index template", "index templates"),
+    ("index ", "index", "indices"),
+    ("mapping of ", "mapping", "mappings"),
+    ("alias of ", "alias", "aliases"),
+    ("", "policy", "policies"),
+];
+
+/// Steps in words: "7 component templates, 2 indices".
+fn listed(steps: &[&Step]) -> String {
+    let of = |step: &Step| STEPS.iter().position(|(start, ..)| step.title.starts_with(start));
+    let count = |kind: usize| steps.iter().filter(|s| of(s) == Some(kind)).count() as u64;
+    let words = STEPS.iter().enumerate().map(|(i, (_, one, many))| (count(i), one, many)).filter(|(n, ..)| *n > 0);
+    words.map(|(n, one, many)| counted(n, one, many)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a setup would change anything: counted as a setup counts.
 async fn installed(cluster: &Cluster, flavor: &Flavor, config: &Config, now_ms: i64) -> Finding {
     let about = "own indices";
     match install::plan(cluster, flavor, &config.indices, now_ms).await {
         Ok(steps) => {
-            // The month's index is made by the first document; an expired one is retention's daily work.
-            let is_index = |s: &install::Step| s.title.starts_with("index ") && !s.title.starts_with("index template ");
-            let is_due = |s: &&install::Step| !matches!(s.change, Change::Unchanged | Change::Delete) && !is_index(s);
-            match steps.iter().filter(is_due).count() {
-                0 => Finding::new(Level::Ok, about, "templates are installed and up to date", ""),
-                n => Finding::new(
-                    Level::Warning,
-                    about,
-                    format!("{} missing or out of date", counted(n as u64, "template, policy or index is", "templates, policies or indices are")),
-                    "run `elkhound setup`",
-                ),
+            // An expired index is retention's daily work.
+            let steps: Vec<&Step> = steps.iter().filter(|s| s.change != Change::Delete).collect();
+            let due: Vec<&Step> = steps.iter().copied().filter(|s| s.change != Change::Unchanged).collect();
+            // The month's index is made by the first document.
+            let prefix = &config.indices.prefix;
+            let months: Vec<String> =
+                Kind::ALL.iter().filter(|k| k.is_monthly()).map(|k| format!("index {}", monthly_index(prefix, k.name(), now_ms))).collect();
+            let all = counted(steps.len() as u64, "thing", "things");
+            if due.is_empty() {
+                return Finding::new(Level::Ok, about, format!("all {all} that a setup makes are there and up to date ({})", listed(&steps)), "");
             }
+            if due.iter().all(|s| months.contains(&s.title)) {
+                let text = format!("templates are installed and up to date; {} of this month will come with the first document", listed(&due));
+                return Finding::new(Level::Ok, about, text, "");
+            }
+            let text = format!("{} of the {all} that a setup makes are missing or out of date ({})", due.len(), listed(&due));
+            Finding::new(Level::Warning, about, text, "run `elkhound setup`")
         }
         Err(install::SetupError::Cluster(e)) => Finding { level: Level::Warning, ..Finding::of_error(about, &e) },
         Err(e) => Finding::new(Level::Error, about, e.to_string(), "see there"),

@@ -10,7 +10,7 @@ use super::rows::RowGatherer;
 use super::{FetchStats, Fetched, Source, SourceError};
 use crate::cluster::aggregate::{CompositeQuery, PageSize, composite};
 use crate::cluster::flavor::hot_tier_only;
-use crate::cluster::search::{Hit, HitsQuery, ReadStats, hits};
+use crate::cluster::search::{Hit, HitsQuery, ReadStats, first_hit, hits};
 use crate::cluster::{Call, Cluster, ClusterError, ErrorKind, Flavor, path};
 use crate::features::extract::{Extractor, FeatureSet};
 use crate::features::filter;
@@ -35,6 +35,10 @@ pub struct IndexSource {
     discover: Option<Discover>,
     /// Sub-aggregations of all features, or the name of one that needs documents.
     aggregations: Result<Map<String, Value>, String>,
+    /// Windows up to here are over: see [`Source::look_ahead`].
+    over_until_ms: i64,
+    /// A stretch of time that is known to hold no document.
+    nothing: Window,
 }
 
 impl From<ClusterError> for SourceError {
@@ -48,7 +52,17 @@ impl IndexSource {
     pub fn new(job: Arc<Job>, cluster: Cluster, flavor: Flavor) -> Result<Self, String> {
         let set = FeatureSet::new(&job)?;
         let aggregations = aggregations(&set);
-        Ok(Self { page_size: PageSize::new(&flavor), job, set, cluster, flavor, discover: None, aggregations })
+        Ok(Self {
+            page_size: PageSize::new(&flavor),
+            job,
+            set,
+            cluster,
+            flavor,
+            discover: None,
+            aggregations,
+            over_until_ms: i64::MIN,
+            nothing: Window::new(0, 0),
+        })
     }
 
     /// The same source, whose findings link to Discover.
@@ -120,6 +134,48 @@ impl IndexSource {
         Ok(Fetched { buckets, stats: stats(format!("documents: {why}"), read), problems })
     }
 
+    /// After an empty window: how far nothing comes, found out by one search. Each window by itself costs several requests, and there
+    /// may be thousands. A search that fails is of no consequence: the next window is then read as usual.
+    async fn find_the_next(&mut self, window: Window, fetched: &mut Fetched) {
+        let ahead = Window::new(window.end_ms, self.over_until_ms);
+        if ahead.is_empty() || fetched.stats.documents > 0 {
+            return;
+        }
+        let time = &self.job.time_field;
+        let query = HitsQuery {
+            index: &self.job.index,
+            query: json!({ "bool": { "filter": self.query(ahead) } }),
+            sort_field: time,
+            docvalue_fields: vec![json!({ "field": time, "format": "epoch_millis" })],
+            source_fields: Vec::new(),
+            page_size: 1,
+        };
+        let mut read = ReadStats::default();
+        let found = first_hit(&self.cluster, &query, &mut read).await;
+        let s = &mut fetched.stats;
+        s.searches += read.searches;
+        s.retries += read.retries;
+        s.received_bytes += read.received_bytes;
+        s.engine_took_ms += read.took_ms;
+        let time_of = |hit: Hit| hit.fields.get(time).and_then(|v| v.first()).and_then(whole_ms);
+        self.nothing = match found {
+            Ok(None) => ahead,
+            // A document whose time cannot be read says nothing.
+            Ok(Some(hit)) => Window::new(ahead.start_ms, time_of(hit).unwrap_or(ahead.start_ms).clamp(ahead.start_ms, ahead.end_ms)),
+            Err(_) => return,
+        };
+    }
+
+    /// A window that is known to be empty.
+    fn known_empty(&self, window: Window) -> Option<Fetched> {
+        let is_inside = window.start_ms >= self.nothing.start_ms && window.end_ms <= self.nothing.end_ms;
+        is_inside.then(|| Fetched {
+            buckets: with_empty_buckets(&self.job, window, Vec::new()),
+            stats: stats("no search: an earlier one found nothing up to here".to_owned(), ReadStats::default()),
+            problems: Problems::default(),
+        })
+    }
+
     /// Appends a document to a batch.
     fn event(&self, hit: &Hit, batch: &mut EventBatch, problems: &mut Problems) {
         let first = |name: &str| hit.fields.get(name).and_then(|values| values.first());
@@ -143,6 +199,11 @@ impl IndexSource {
         }
         batch.push(time_ms);
     }
+}
+
+/// The whole milliseconds of a time, cut and never rounded up: with its nanoseconds it has more digits than a float holds.
+fn whole_ms(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.split('.').next()?.parse().ok())
 }
 
 /// A number, also one that is spelt as text.
@@ -181,6 +242,9 @@ fn stats(strategy: String, read: ReadStats) -> FetchStats {
 #[async_trait::async_trait]
 impl Source for IndexSource {
     async fn fetch(&mut self, window: Window) -> Result<Fetched, SourceError> {
+        if let Some(known) = self.known_empty(window) {
+            return Ok(known);
+        }
         let mut restarts = 0;
         loop {
             let result = match &self.aggregations {
@@ -192,11 +256,16 @@ impl Source for IndexSource {
                 Err(e) if e.kind == ErrorKind::PointInTimeGone && restarts < 2 => restarts += 1,
                 Ok(mut fetched) => {
                     fetched.stats.retries += restarts;
+                    self.find_the_next(window, &mut fetched).await;
                     return Ok(fetched);
                 }
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    fn look_ahead(&mut self, until_ms: i64) {
+        self.over_until_ms = until_ms;
     }
 
     async fn sample(&mut self, entity_key: &[u8], window: Window, limit: usize) -> Result<Vec<String>, SourceError> {
@@ -248,5 +317,7 @@ mod tests {
         assert_eq!(sample_line(&hit(json!({ "status": 404 }))), r#"{"status":404}"#);
         assert_eq!(number(&json!("1700000000000")), Some(1.7e12));
         assert_eq!(number(&json!("NaN")), None);
+        assert_eq!(whole_ms(&json!("1768014299999.999999")), Some(1_768_014_299_999), "the nanosecond before the next bucket");
+        assert_eq!([whole_ms(&json!(5)), whole_ms(&json!("x")), whole_ms(&Value::Null)], [Some(5), None, None]);
     }
 }

@@ -62,6 +62,10 @@ pub trait Source: Send {
     /// Up to `limit` raw documents behind a row, as printable lines, for evidence. May be empty.
     async fn sample(&mut self, entity_key: &[u8], window: Window, limit: usize) -> Result<Vec<String>, SourceError>;
 
+    /// Windows up to this instant are over and will be asked for one after the other: a source may find out once for many of them that
+    /// they hold nothing.
+    fn look_ahead(&mut self, _until_ms: i64) {}
+
     /// How to search for the documents behind a row, and where to see them; nothing for sources that no server shows.
     fn place(&self, _entity_key: &str, _window: Window) -> discover::Place {
         discover::Place::default()

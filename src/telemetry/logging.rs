@@ -12,8 +12,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Version of the Elastic Common Schema that the lines follow.
-const ECS_VERSION: &str = "8.17.0";
+use crate::model::document::ECS_VERSION;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -132,6 +131,7 @@ mod tests {
         assert_eq!(lines.len(), 2, "{text}");
         assert_eq!((&lines[0]["log.level"], &lines[0]["elkhound.job"]), (&Value::from("error"), &Value::from("web")));
         assert_eq!((&lines[1]["message"], &lines[1]["elkhound.documents"]), (&Value::from("window is done"), &Value::from(5)));
+        assert_eq!(lines[0]["ecs.version"], crate::model::document::ECS_VERSION, "as in the documents");
         assert!(lines[0]["@timestamp"].as_str().is_some_and(|t| t.ends_with('Z')) && !text.contains('\u{1b}'));
     }
 

@@ -47,8 +47,20 @@ fn figures_against_labels_and_a_second_preset() {
     std::fs::write(folder.path().join("labels.csv"), LABELS).unwrap();
     let (code, text, errors) = backtest(folder.path(), &WEB);
     assert_eq!(code, 0, "{errors}");
-    for word in ["3 labelled events, 1 of them outside the judged time", "as reported", "missed: 1", "192.0.2.7, 2025-11-09T10:00:00.000Z"] {
+    for word in [
+        "3 labelled events, 1 of them outside the judged time",
+        "as reported",
+        "missed: 1",
+        "192.0.2.7, 2025-11-09T10:00:00.000Z",
+        "minutes to detect",
+    ] {
         assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(text.contains("1 row is reported (an anomaly) in 1 alarm\n"), "{text}");
+    for term in
+        ["alarm: anomalies of one entity that follow each other within 30m (--quiet)", "found: labelled events", "minutes to detect: from the"]
+    {
+        assert_eq!(text.matches(term).count(), 1, "{term}: {text}");
     }
     let args = [WEB.as_slice(), &["--against-preset", "web_total", "--json"]].concat();
     let (code, text, errors) = backtest(folder.path(), &args);
@@ -58,6 +70,8 @@ fn figures_against_labels_and_a_second_preset() {
     assert_eq!((first["found"].as_u64(), first["events"].as_u64(), first["recall"].as_f64()), (Some(1), Some(2), Some(0.5)), "{first}");
     assert_eq!(first["minutes_to_detect"].as_f64(), Some(60.0), "the hour has to end before it is judged");
     assert_eq!(both["sides"][0]["rows"].as_u64(), Some(24 * 40 + 1));
+    assert!(both["terms"]["minutes to detect"].as_str().is_some_and(|t| t.contains("median")), "{both}");
+    assert_eq!(both["sides"][0]["anomalies"].as_u64(), Some(1));
     let vanish = both["difference"]["vanish"].as_array().unwrap();
     assert!(vanish.iter().any(|a| a["entity"] == "203.0.113.9"), "{vanish:?}");
     let recalls: Vec<f64> = both["sides"][0]["thresholds"].as_array().unwrap().iter().map(|f| f["recall"].as_f64().unwrap()).collect();

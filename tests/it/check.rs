@@ -208,7 +208,29 @@ async fn a_check_tells_missing_text_only_and_clashing_fields_with_the_mend() {
     let warnings = told(&findings, Level::Warning);
     assert!(warnings.iter().any(|w| w.contains("`event.outcome` is text")), "{warnings:#?}");
     assert!(warnings.iter().any(|w| w.contains("no security")), "{warnings:#?}");
-    assert!(warnings.iter().any(|w| w.contains("run `elkhound setup`")), "{warnings:#?}");
+    let missing = "18 of the 18 things that a setup makes are missing or out of date (7 component templates, 6 index templates, 5 indices)";
+    assert!(warnings.iter().any(|w| w.contains(missing) && w.contains("run `elkhound setup`")), "{warnings:#?}");
+}
+
+#[tokio::test]
+async fn a_check_counts_what_a_setup_makes() {
+    let (_server, cluster, memory) = remembering().await;
+    let (config, flavor) = (config(""), flavor());
+    let steps = plan(&cluster, &flavor, &config.indices, NOW_MS).await.unwrap();
+    apply(&cluster, &steps).await.unwrap();
+    let about = |findings: &[Finding]| {
+        let own = findings.iter().find(|f| f.about == "own indices").unwrap();
+        (own.level, own.text.clone())
+    };
+    let all = format!("all {} things that a setup makes are there and up to date", steps.len());
+    let (level, text) = about(&check(&cluster, &flavor, &config, NOW_MS).await);
+    assert!(level == Level::Ok && text.starts_with(&all) && text.contains("5 indices"), "{text}");
+    memory.0.lock().unwrap().remove("/elkhound-runs-2026.01");
+    let (level, text) = about(&check(&cluster, &flavor, &config, NOW_MS).await);
+    assert!(level == Level::Ok && text.ends_with("1 index of this month will come with the first document"), "{text}");
+    memory.0.lock().unwrap().remove("/elkhound-state");
+    let (level, text) = about(&check(&cluster, &flavor, &config, NOW_MS).await);
+    assert!(level == Level::Warning && text.starts_with("2 of the 18 things") && text.ends_with("(2 indices)"), "{text}");
 }
 
 #[tokio::test]

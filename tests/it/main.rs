@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one file per topic.
 
 mod absent;
+mod backfill;
 mod backtest;
 mod bad_input;
 mod check;
@@ -9,6 +10,7 @@ mod config;
 mod dashboards;
 mod dashboards_import;
 mod docker;
+mod errors;
 mod explanations;
 mod house;
 mod links;

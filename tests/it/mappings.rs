@@ -1,6 +1,7 @@
 //! What is written, what is mapped and what the dictionary says are the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use elkhound::model::document::{ecs, run_to_document, to_document};
 use elkhound::model::job::JobLabels;
@@ -147,4 +148,15 @@ fn mappings_are_closed_flat_and_of_common_types() {
             assert!(TYPES.contains(&field_type.as_str()), "{path}: {field_type}");
         }
     }
+}
+
+#[test]
+fn the_dictionary_and_the_readme_show_the_same_rule() {
+    let rule = |file: &str| {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let rules: Vec<String> = text.split('`').skip(1).step_by(2).filter(|code| code.ends_with(" rows)")).map(str::to_owned).collect();
+        assert!(!rules.is_empty(), "{file} shows no rule");
+        rules
+    };
+    assert_eq!(rule("mappings/README.md"), rule("README.md"));
 }

@@ -13,20 +13,35 @@ const SHOWN: usize = 60;
 
 /// Names and widths of the columns of figures.
 const COLUMNS: [(&str, usize); 8] =
-    [("score from", 12), ("alarms/day", 11), ("alarms", 7), ("true", 6), ("precision", 9), ("found", 7), ("recall", 7), ("min to detect", 14)];
+    [("score from", 12), ("alarms/day", 11), ("alarms", 7), ("true", 6), ("precision", 9), ("found", 7), ("recall", 7), ("minutes to detect", 18)];
+
+/// What the words of the table mean, each said once.
+fn terms(args: &Args) -> Vec<(&'static str, String)> {
+    let quiet = args.quiet;
+    vec![
+        ("row", "one entity in one bucket; one that is reported is an anomaly, and a document".into()),
+        ("alarm", format!("anomalies of one entity that follow each other within {quiet} (--quiet), counted once")),
+        ("score from", "rows count from this score on; `as reported`: by the job's own rule, its min_score and alert budget".into()),
+        ("true", "alarms that overlap a labelled event of their entity".into()),
+        ("precision", "share of alarms that are true".into()),
+        ("found", "labelled events that an alarm overlaps, of those inside the judged time; recall: their share".into()),
+        ("minutes to detect", "from the beginning of an event to the end of the first bucket that shows it, median over the events found".into()),
+    ]
+}
 
 /// Prints figures and lists, or all of it as JSON.
 pub fn print(args: &Args, sides: &[Side], labels: Option<usize>, difference: Option<&Difference>, is_json: bool) {
     let text = if is_json {
-        json!({ "labels": labels, "sides": sides, "difference": difference }).to_string()
+        let terms: serde_json::Map<_, _> = terms(args).into_iter().map(|(term, meaning)| (term.to_owned(), json!(meaning))).collect();
+        json!({ "labels": labels, "sides": sides, "difference": difference, "terms": terms }).to_string()
     } else {
-        text(&page(sides, labels, difference), args.top)
+        text(&page(args, sides, labels, difference), args.top)
     };
     say!("{text}");
 }
 
 /// Everything that is shown, on the terminal and on the page.
-pub fn page(sides: &[Side], labels: Option<usize>, difference: Option<&Difference>) -> Page {
+pub fn page(args: &Args, sides: &[Side], labels: Option<usize>, difference: Option<&Difference>) -> Page {
     let mut blocks: Vec<Block> = sides.iter().map(|s| side(s, labels)).collect();
     if let (Some(d), [first, second]) = (difference, sides) {
         let title =
@@ -34,6 +49,8 @@ pub fn page(sides: &[Side], labels: Option<usize>, difference: Option<&Differenc
         let lists = vec![list("appear", &d.appear, alarm), list("vanish", &d.vanish, alarm)];
         blocks.push(Block { title, lists, ..Block::default() });
     }
+    let facts = terms(args).into_iter().map(|(term, meaning)| format!("{term}: {meaning}")).collect();
+    blocks.push(Block { title: "What the words mean".into(), facts, ..Block::default() });
     Page { title: "Backtest".into(), columns: COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect(), blocks }
 }
 
@@ -84,6 +101,11 @@ fn side(s: &Side, labels: Option<usize>) -> Block {
             facts.push(format!("{} of {} reported alarms were judged by nobody and count neither way", s.as_reported.unjudged, s.as_reported.alarms));
         }
     }
+    facts.push(format!(
+        "{} in {}",
+        counted(s.anomalies as u64, "row is reported (an anomaly)", "rows are reported (anomalies)"),
+        counted(s.as_reported.alarms as u64, "alarm", "alarms")
+    ));
     let counted_labels = labels.filter(|_| s.labels_elsewhere_ms.is_none());
     let mut notes = s.problems.clone();
     if s.left_out > 0 {

@@ -139,7 +139,8 @@ pub fn cluster(args: &Args, truth: &mut Option<Truth>) -> Result<Vec<Play>, Stop
     let mut sides = Vec::new();
     for (path, config) in std::iter::once((args.config.config.as_deref(), first)).chain(second.map(|c| (args.against.as_deref(), c))) {
         let job = job(&config)?;
-        sides.push((path.map_or("configuration".into(), |p| p.display().to_string()), config, job));
+        let file = path.map_or_else(String::new, |p| format!(" ({})", p.display()));
+        sides.push((format!("job {} over {}{file}", job.id, job.index), config, job));
     }
     block_on(async {
         let mut plays = Vec::new();
@@ -171,9 +172,10 @@ async fn connect(config: &Config) -> Result<Connection, Stop> {
 async fn range(config: &Config, job: Job, to: &Connection, (mode, name): (Mode, &str), truth: Option<&Truth>) -> Result<Play, Stop> {
     let telemetry = Telemetry::new(Arc::new(|| 0));
     let (_stopper, stop) = watch::channel(false);
+    let bar = progress::bar(&job.id, 1_000);
     let mut runner = app::runner(config, job, to, Purpose::DryRun, Arc::new(SystemClock), &telemetry, stop).map_err(Stop::config)?;
     let listener = Listener::new(truth);
-    let watched = Arc::new(Watched(progress::bar(name, 1_000), mode));
+    let watched = Arc::new(Watched(bar, mode));
     runner.listener = watched.clone();
     runner.pipeline.tap = Some(Box::new(listener.clone()));
     runner.pipeline.options.samples = 0;

@@ -1,7 +1,8 @@
 //! Fields that a job reads and no line has: what the command line named wrongly, and what cannot be judged without them.
 
 use super::{Args, Stop};
-use crate::model::problem::{instead_of, suggestion};
+use crate::formats::alike::likely;
+use crate::model::problem::{instead_of, printable};
 use crate::model::{FeatureSpec, FieldKind, Job};
 use crate::source::files::Feed;
 
@@ -16,6 +17,8 @@ pub struct Absent {
     pub features: Vec<String>,
     /// True when it is there as text, and what is missing is a number.
     pub is_text: bool,
+    /// The name in the files that most likely is this field.
+    pub likely: Option<String>,
     /// True when `--map` names it.
     #[serde(skip)]
     is_mapped: bool,
@@ -66,14 +69,16 @@ fn column_for(field: &str, wrong: &str, names: &[String]) -> String {
     if names.iter().any(|n| n == field) {
         return format!("it has `{field}` itself: leave --map {field}={wrong} out");
     }
-    let like = |word: &str| suggestion(word, &names.iter().map(String::as_str).collect::<Vec<_>>()).is_some();
-    instead_of(if like(wrong) { wrong } else { field }, names)
+    match likely(wrong, names).or_else(|| likely(field, names)) {
+        Some(name) => format!("{}; did you mean --map {field}={}?", instead_of("", names), printable(name.as_bytes(), 60)),
+        None => instead_of("", names),
+    }
 }
 
 impl Absences {
     /// What a feed that was read to its end has not seen.
     pub fn of(feed: &Feed, job: &Job, args: &Args) -> Self {
-        let unseen = feed.unseen();
+        let (unseen, names) = (feed.unseen(), feed.names());
         let mut fields: Vec<Absent> = Vec::new();
         for (field, _) in &unseen {
             if fields.iter().any(|f| f.field == *field) {
@@ -84,6 +89,7 @@ impl Absences {
             fields.push(Absent {
                 name: mapped.map_or(field.as_str(), |(_, name)| name).to_owned(),
                 features: specs(job).filter(|s| reads(s).contains(&field.as_str())).map(|s| s.name.clone()).collect(),
+                likely: likely(field, &names).filter(|_| !is_text).map(str::to_owned),
                 is_text,
                 is_mapped: mapped.is_some(),
                 field: field.clone(),
@@ -96,7 +102,7 @@ impl Absences {
         };
         let living: Vec<&str> = specs(job).filter(|s| !is_empty(s)).map(|s| s.name.as_str()).collect();
         let is_nothing_judged = !fields.is_empty() && !job.detectors.iter().any(|d| judges(&d.options, job, &living));
-        Self { fields, is_nothing_judged, names: feed.names() }
+        Self { fields, is_nothing_judged, names }
     }
 
     /// True when a field that `--map` names is nowhere.
@@ -111,7 +117,7 @@ impl Absences {
             out.push(format!("--map {}={}: no line has {}; {}", f.field, f.name, f.shown(), column_for(&f.field, &f.name, &self.names)));
         }
         let others: Vec<&Absent> = self.fields.iter().filter(|f| !f.is_mapped && !f.features.is_empty()).collect();
-        if let Some(example) = others.first().map(|f| f.field.as_str()) {
+        if !others.is_empty() {
             let mut features: Vec<&str> = Vec::new();
             for name in others.iter().flat_map(|f| &f.features) {
                 if !features.contains(&name.as_str()) {
@@ -120,17 +126,23 @@ impl Absences {
             }
             let fields = others.iter().map(|f| f.shown()).collect::<Vec<_>>().join(" or ");
             let features = features.join(", ");
-            out.push(format!("no line has {fields}, which preset `{preset}` reads ({features}); {}", self.way_out(example)));
+            out.push(format!("no line has {fields}, which preset `{preset}` reads ({features}); {}", self.way_out(&others)));
         }
         out
     }
 
-    /// How to say what a field is called, and what there is to choose from.
-    pub fn way_out(&self, field: &str) -> String {
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        let like = suggestion(field, &names).map_or_else(String::new, |s| format!("; {s}"));
-        let all = instead_of("", &self.names);
-        format!("--map {field}=NAME says what it is called in the file ({all}{like})")
+    /// How to say what fields are called, what there is to choose from, and which of it they most likely are.
+    pub fn way_out(&self, absent: &[&Absent]) -> String {
+        let (field, it) = if let [one] = absent { (one.field.as_str(), "it") } else { ("FIELD", "each") };
+        let maps = absent.iter().filter_map(|f| Some(format!("--map {}={}", f.field, printable(f.likely.as_ref()?.as_bytes(), 60))));
+        let maps = maps.collect::<Vec<_>>().join(" ");
+        let like = if maps.is_empty() { String::new() } else { format!("; did you mean {maps}?") };
+        format!("--map {field}=NAME says what {it} is called in the file ({}{like})", instead_of("", &self.names))
+    }
+
+    /// The fields of these names that no line has.
+    pub fn among(&self, names: &[String]) -> Vec<&Absent> {
+        names.iter().filter_map(|name| self.fields.iter().find(|f| f.field == *name)).collect()
     }
 }
 

@@ -4,10 +4,12 @@ use serde_json::json;
 
 use super::{Args, LeftOut, Outcome, Shown, Stop, not_written, table};
 use crate::cli::exit::Exit;
-use crate::model::RunDocument;
+use crate::cli::needs::Needs;
+use crate::cli::{failed, warned};
 use crate::model::document::to_document;
 use crate::model::problem::{Problem, counted, printable};
 use crate::model::time::iso;
+use crate::model::{Filter, RunDocument};
 use crate::report::{Report, render};
 use crate::sinks::memory::Delivered;
 
@@ -35,51 +37,60 @@ pub fn add(total: &mut RunDocument, run: &RunDocument) {
 
 /// Prints everything and says how the program ends: not well when a file could not be used to its end.
 pub fn print(args: &Args, outcome: &Outcome, delivered: &Delivered, json: bool) -> Exit {
-    let total = &outcome.total;
     let useless = why_nothing(args, outcome);
     if json {
         print_json(args, outcome, delivered, useless.as_deref())
     } else {
-        print_text(args, outcome, delivered, useless.is_some() || total.rows == 0)
+        print_text(args, outcome, delivered, useless.is_some() || outcome.total.rows == 0)
     }
-    for c in outcome.choices.iter().filter(|_| !json) {
-        tell!("elkhound: {} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why);
+    notes(args, outcome, json, useless.is_some()).iter().for_each(|line| warned(json, line));
+    let is_wrong_map = outcome.absences.is_wrong_map();
+    let exit = match outcome.failures.first() {
+        None if useless.is_some() || is_wrong_map => Exit::BadInput,
+        None => return Exit::Ok,
+        Some(f) if f.is_missing => Exit::NoInput,
+        Some(_) => Exit::BadInput,
+    };
+    let mut errors: Vec<String> = outcome.failures.iter().map(|f| f.message.clone()).collect();
+    match useless {
+        Some(why) => errors.push(format!("nothing was judged: {why}")),
+        None if is_wrong_map => errors.extend(outcome.absences.lines(&args.preset)),
+        None => {}
     }
+    failed(json, exit, &errors.join("\n"))
+}
+
+/// What is worth a word beside the result.
+fn notes(args: &Args, outcome: &Outcome, json: bool, is_useless: bool) -> Vec<String> {
+    let total = &outcome.total;
+    let mut out = Vec::new();
+    // JSON has these in the result.
     if !json {
-        left_out(&outcome.left_out).iter().for_each(|line| tell!("elkhound: {line}"));
+        out.extend(outcome.choices.iter().map(|c| format!("{} (detector {}): {}", printable(c.file.as_bytes(), 100), c.detector, c.why)));
+        out.extend(left_out(&outcome.left_out));
     }
     for Problem { kind, count, example } in &total.problems {
         if kind != "truncated_file" && kind != "unreadable_file" {
-            tell!("elkhound: {count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300));
+            out.push(format!("{count} x {} (first: {})", kind.replace('_', " "), printable(example.as_bytes(), 300)));
         }
     }
     if total.late_documents > 0 {
-        tell!(
-            "elkhound: {} of {} came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
+        out.push(format!(
+            "{} of {} came more than a bucket too late and are in no result; sort the file by time, or hand over files that were joined one by one",
             total.late_documents,
             counted(outcome.lines, "line", "lines")
-        );
+        ));
     }
     if total.skipped_documents > 0 {
-        tell!(
-            "elkhound: {} no entity ({}) or had no room",
-            counted(total.skipped_documents, "line names", "lines name"),
-            outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ")
-        );
+        let lines = counted(total.skipped_documents, "line names", "lines name");
+        let fields = outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ");
+        out.push(format!("{lines} no entity ({fields}) or had no room"));
     }
-    outcome.failures.iter().for_each(|f| tell!("elkhound: {}", f.message));
-    match &useless {
-        Some(why) => tell!("elkhound: nothing was judged: {why}"),
-        // Of a file without a line nothing is absent.
-        None if outcome.lines == 0 => {}
-        None => outcome.absences.lines(&args.preset).iter().for_each(|line| tell!("elkhound: {line}")),
+    // Of a file without a line nothing is absent.
+    if !is_useless && outcome.lines > 0 && !outcome.absences.is_wrong_map() {
+        out.extend(outcome.absences.lines(&args.preset));
     }
-    match outcome.failures.first() {
-        None if useless.is_some() || outcome.absences.is_wrong_map() => Exit::BadInput,
-        None => Exit::Ok,
-        Some(f) if f.is_missing => Exit::NoInput,
-        Some(_) => Exit::BadInput,
-    }
+    out
 }
 
 /// Columns that were not compared: one line for each file and reason.
@@ -101,36 +112,34 @@ pub fn why_nothing(args: &Args, outcome: &Outcome) -> Option<String> {
 }
 
 fn reason(args: &Args, outcome: &Outcome) -> String {
-    let total = &outcome.total;
-    let fields = outcome.jobs.iter().map(|j| j.entity_field()).collect::<Vec<_>>().join("; ");
-    let filter = outcome.jobs.iter().filter_map(|j| j.filter.as_ref()).flat_map(|f| f.fields());
-    let unseen = |name: &str| outcome.absences.fields.iter().any(|f| f.field == name);
-    let chosen_by = filter.map(|(name, _)| name).find(|name| unseen(name));
+    let (total, absences, preset) = (&outcome.total, &outcome.absences, &args.preset);
+    let Some(job) = outcome.jobs.first() else { return "there is no job".into() };
+    let needs = Needs::of(job);
+    let way_out = || format!("{}; preset `{preset}` {}", absences.way_out(&absences.among(&needs.fields(job))), needs.line());
+    let mut filter = job.filter.iter().flat_map(Filter::fields).map(|(name, _)| name);
+    let chosen_by = filter.find(|name| absences.fields.iter().any(|f| f.field == *name));
     match (total.documents, &args.train_until) {
-        (0, _) if total.problems.is_empty() && chosen_by.is_some() => {
-            let field = chosen_by.unwrap_or_default();
-            format!(
-                "preset `{}` chooses its events by the field `{field}`, and no line has it; {}; `elkhound parts presets` lists the others",
-                args.preset,
-                outcome.absences.way_out(field)
-            )
-        }
-        (0, _) if total.problems.is_empty() => {
-            format!(
-                "preset `{}` looks only at some events, and none of the lines is one of them; `elkhound parts presets` lists the others",
-                args.preset
-            )
-        }
+        (0, _) if absences.is_wrong_map() => absences.lines(preset).join("\n"),
+        (0, _) if total.problems.is_empty() => match chosen_by {
+            Some(field) => format!(
+                "preset `{preset}` chooses its events by the field `{field}`, and no line has it; {}; `elkhound parts presets` lists the others",
+                way_out()
+            ),
+            None => format!(
+                "preset `{preset}` looks only at documents with {}, and none of the lines is one; `elkhound parts presets` lists the others",
+                needs.chosen_by.join(", ")
+            ),
+        },
         (0, _) => "no line could be read as an event; --format NAME says what the file is, `elkhound parts formats` lists what is known".into(),
         (_, Some(until)) if outcome.is_all_learned(args) => {
             let (start, end) = (iso(total.start_ms), iso(total.end_ms));
             format!("all of it lies before --train-until {until} and was only learned from: the data goes from {start} to {end}, name a time between")
         }
-        _ if total.rows > 0 || outcome.absences.is_wrong_map() => outcome.absences.lines(&args.preset).join("\nelkhound: "),
+        _ if total.rows > 0 || absences.is_wrong_map() => absences.lines(preset).join("\n"),
         _ => format!(
-            "no line has the field {fields} that preset `{}` counts by; {}; --entity FIELD counts by another one (one metric in a CSV: --preset series)",
-            args.preset,
-            outcome.absences.way_out(&fields)
+            "no line has the field {} that preset `{preset}` counts by; {}; --entity FIELD counts by another one (one metric in a CSV: --preset series)",
+            job.entity_field(),
+            way_out()
         ),
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 
 use super::lines::{Lines, MAX_LINE_BYTES, Next};
 use super::open::{InputError, Packing, STDIN, open, words};
+use super::strange;
 use crate::formats::{self, FormatOptions, LineReader, LogFormat, ReadLine};
-use crate::model::problem::{counted, instead_of, printable};
+use crate::model::problem::{counted, printable};
 use crate::model::{EventBatch, Fields, Problems};
 
 /// Events after which a batch is handed on: its columns still fit the second-level cache.
@@ -16,10 +17,8 @@ const BATCH_EVENTS: usize = 8_192;
 const BATCH_TEXT_BYTES: usize = 16 * 1024 * 1024;
 /// Lines at the start of a file by which its format is found.
 const SNIFF_LINES: usize = 100;
-/// Share of control characters from which on a file is called binary.
-const BINARY_SHARE: f64 = 0.05;
 /// Characters of a line that an example shows.
-const EXAMPLE_CHARS: usize = 120;
+pub(super) const EXAMPLE_CHARS: usize = 120;
 
 /// How files are to be read.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +27,17 @@ pub struct ReadOptions {
     pub format: Option<String>,
     /// Options of the format.
     pub format_options: FormatOptions,
+    /// What is looked for in them.
+    pub wanted: Wanted,
+}
+
+/// What is looked for in files: said where a file cannot be understood.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Fields, the most needed first.
+    pub fields: Vec<String>,
+    /// A sentence about them.
+    pub says: String,
 }
 
 /// One file on its way.
@@ -218,35 +228,15 @@ fn look(path: &Path, head: &[u8], options: &ReadOptions) -> Result<(&'static dyn
     }
     let format = match &options.format {
         Some(name) => formats::by_name(name).map_err(|what| InputError::useless(path, what))?,
-        None => formats::detect(&lines, &options.format_options).ok_or_else(|| InputError::useless(path, unknown(head, &lines, options)))?,
+        None => formats::detect(&lines, &options.format_options).ok_or_else(|| InputError::useless(path, strange::unknown(head, &lines, options)))?,
     };
     let names = format.names(&lines);
     let fields = Fields::default();
     let mut batch = EventBatch::new(&fields);
     let mut reader = format.reader(&fields, &options.format_options);
     let first = lines.iter().find_map(|l| matches!(reader.read(l, &mut batch), ReadLine::Event).then(|| batch.time_ms.first().copied()).flatten());
-    match no_time(&names, options).filter(|_| first.is_none()) {
+    match strange::no_time(format, &lines, options).filter(|_| first.is_none()) {
         Some(what) => Err(InputError::useless(path, what)),
         None => Ok((format, names, first.unwrap_or(i64::MIN))),
     }
-}
-
-/// What to say when the field that is to hold the time is not among the names of a file.
-fn no_time(names: &[String], options: &ReadOptions) -> Option<String> {
-    let time = options.format_options.time_field.as_ref().filter(|t| names.len() > 1 && !names.iter().any(|n| n.eq_ignore_ascii_case(t)))?;
-    Some(format!("no field or column is called `{time}`, which is to hold the time (--time); {}", instead_of(time, names)))
-}
-
-fn unknown(head: &[u8], lines: &[&[u8]], options: &ReadOptions) -> String {
-    let odd = head.iter().filter(|b| b.is_ascii_control() && !b.is_ascii_whitespace() && **b != 0x1b).count();
-    if odd as f64 > BINARY_SHARE * head.len() as f64 {
-        return "is a binary file, not a log".into();
-    }
-    let with_names: [&dyn LogFormat; 2] = [&formats::json::Json, &formats::csv::Csv];
-    if let Some(what) = with_names.iter().find_map(|f| no_time(&f.names(lines), options)) {
-        return what;
-    }
-    let first = lines.first().map(|l| printable(l, EXAMPLE_CHARS)).unwrap_or_default();
-    let all = formats::names().join(", ");
-    format!("the format is not known (known: {all}); name it with --format, or its columns with --time and --map. First line: {first}")
 }

@@ -7,6 +7,7 @@ pub mod input;
 pub mod lines;
 pub mod open;
 mod sample;
+mod strange;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The cluster rim on real engines: probing, paging, bulk, compare-and-set, blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use elkhound::cluster::aggregate::{CompositeQuery, PageSize, composite};
 use elkhound::cluster::bulk::{self, NewDocument, Verdict};
@@ -9,6 +10,10 @@ use elkhound::cluster::fields::field_caps;
 use elkhound::cluster::flavor::{PointInTimeApi, Product};
 use elkhound::cluster::search::{HitsQuery, hits};
 use elkhound::cluster::{Call, ErrorKind, path};
+use elkhound::config::preset_job;
+use elkhound::model::Window;
+use elkhound::source::Source;
+use elkhound::source::index::IndexSource;
 use serde_json::json;
 
 use crate::support::engines;
@@ -179,5 +184,36 @@ async fn fields_are_reported_missing_text_only_or_clashing() {
         assert!(!report.fields["message"].is_aggregatable && report.fields["message"].is_searchable, "{report:?}");
         assert!(report.fields["nothing"].is_missing());
         assert_eq!(field_caps(&engine.cluster, "elkhound-test-none-*", &fields).await.unwrap_err().kind, ErrorKind::NoIndex, "{}", engine.name);
+    }
+}
+
+#[tokio::test]
+async fn empty_stretches_are_passed_over_and_no_document_is_lost() {
+    const SPAN_MS: i64 = 300_000;
+    let keys = json!({ "features": [{ "name": "requests", "kind": "count" }], "value_features": [], "detectors": ["robust"] });
+    // 2026-01-10T00:00Z; two of the documents are the last nanosecond or millisecond of their bucket, one is the first of the next.
+    let start_ms = 1_768_003_200_000;
+    let times = ["00:00:00.000Z", "03:04:59.999999999Z", "03:05:00.000Z", "12:34:59.999Z", "23:55:00.000Z"];
+    for engine in engines::all().await {
+        for kind in ["date", "date_nanos"] {
+            let index = format!("elkhound-test-stretches-{kind}");
+            engine.recreate(&index, 3, json!({ "@timestamp": { "type": kind }, "source.ip": { "type": "ip" } })).await;
+            engine.fill(&index, times.iter().map(|t| json!({ "@timestamp": format!("2026-01-10T{t}"), "source.ip": "192.0.2.1" }))).await;
+            let mut job = preset_job("web_access", &keys).unwrap();
+            job.index = index;
+            let mut source = IndexSource::new(Arc::new(job), engine.cluster.clone(), engine.flavor.clone()).unwrap();
+            source.look_ahead(start_ms + 288 * SPAN_MS);
+            let (mut full, mut searches) = (Vec::new(), 0);
+            for i in 0..288 {
+                let fetched = source.fetch(Window::new(start_ms + i * SPAN_MS, start_ms + (i + 1) * SPAN_MS)).await.unwrap();
+                searches += fetched.stats.searches;
+                if fetched.stats.documents > 0 {
+                    full.push((i, fetched.stats.documents, fetched.buckets[0].rows()));
+                }
+            }
+            let expected = [(0, 1, 1), (36, 1, 1), (37, 1, 1), (150, 1, 1), (287, 1, 1)];
+            assert_eq!(full, expected, "{} {kind}", engine.name);
+            assert!(searches < 30, "{} {kind}: {searches} searches", engine.name);
+        }
     }
 }

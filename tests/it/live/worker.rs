@@ -294,6 +294,8 @@ async fn look_back(engine: &Engine, file: &Path, prefix: &str, (from, to): (&str
     let before = everything().await;
     let told = output(&["--json", "backtest", "-c", file, "--from", from, "--to", to, "--verdicts", "--against", file]);
     let told: Value = serde_json::from_str(&told).unwrap();
+    let named = |side: usize| told["sides"][side]["name"].as_str().unwrap_or_default().to_owned();
+    assert_eq!([named(0), named(1)], [(); 2].map(|()| format!("job web_access over elkhound-test-access ({file})")), "{}", engine.name);
     let figures = &told["sides"][0]["as_reported"];
     assert_eq!(told["labels"], json!(real.len()), "{}", engine.name);
     assert_eq!((figures["found"].as_u64(), figures["recall"].as_f64()), (Some(real.len() as u64), Some(1.0)), "{}: {figures}", engine.name);
