@@ -39,21 +39,21 @@ use exit::Exit;
 
 /// Anomaly detection beside Elasticsearch and OpenSearch, and on files.
 #[derive(Debug, Parser)]
-#[command(name = "elkhound", version, about, max_term_width = 110, arg_required_else_help = true, after_help = exit::WORDS)]
+#[command(name = "elkhound", version, about, max_term_width = 110, after_help = exit::WORDS)]
 pub struct Cli {
     /// Print JSON instead of text. What a command cannot do is then the last line of standard error,
     /// {"error":"...","exit_code":78}; what is worth a word beside a result is a line {"warning":"..."} there.
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// What to do; `run` when nothing is said.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch the configured indices: the worker.
+    /// Watch the configured indices: the worker. This is what happens when no command is given.
     Run(run::Args),
     /// Play a seeded day of web traffic with planted attacks through the worker and show what is found.
     Demo(demo::Args),
@@ -132,7 +132,7 @@ pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, Exit> {
 
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli) -> Exit {
-    match cli.command {
+    match cli.command.unwrap_or_else(|| Command::Run(run::Args::default())) {
         Command::Run(args) => run::run(&args, cli.json),
         Command::Demo(args) => demo::run(&args, cli.json),
         Command::Scan(args) => scan::run(&args, cli.json),

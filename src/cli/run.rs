@@ -89,7 +89,7 @@ fn try_run(args: &Args, is_json: bool) -> Result<Exit, Failure> {
 pub fn chosen(config: &Config, wanted: &[String]) -> Result<Vec<Job>, String> {
     let there: Vec<&str> = config.jobs.iter().map(|j| j.id.as_str()).collect();
     if there.is_empty() {
-        return Err("the configuration has no job; `elkhound export config` shows how one looks".into());
+        return Err("the configuration has no job; `elkhound export config` shows how one looks, `elkhound --help` what else there is".into());
     }
     if let Some(missing) = wanted.iter().find(|w| !there.contains(&w.as_str())) {
         return Err(format!("there is no job `{missing}`; there are: {}", there.join(", ")));

@@ -41,7 +41,7 @@ fn with_json_every_command_says_its_error_as_one_object() {
         ("scna x.log".into(), 64, "unrecognized subcommand 'scna'"),
         ("scan".into(), 64, "required arguments were not provided"),
         ("export".into(), 64, "the command is not complete"),
-        (String::new(), 64, "requires a subcommand"),
+        (String::new(), 78, "the configuration has no job"),
     ];
     for (line, code, says) in cases {
         let args: Vec<&str> = ["--json"].into_iter().chain(line.split_whitespace()).collect();
@@ -71,9 +71,9 @@ fn a_warning_leaves_the_result_and_the_exit_code_alone() {
 }
 
 #[test]
-fn without_a_command_there_is_help_and_nothing_is_run() {
+fn without_a_command_the_worker_runs_and_says_where_help_is() {
     let (code, out, err) = elkhound(&[]);
-    assert!(code == 64 && out.is_empty() && err.contains("Usage: elkhound") && err.contains("scan"), "{code} {out} {err}");
+    assert!(code == 78 && out.is_empty() && err.contains("has no job") && err.contains("elkhound --help"), "{code} {out} {err}");
     let (code, out, err) = elkhound(&["--help"]);
     assert!(code == 0 && err.is_empty(), "{code} {err}");
     let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
