@@ -44,6 +44,15 @@ pub fn normal_quantile(p: f64) -> f64 {
     }
 }
 
+/// `log10` of the sum of `10^s`: less `log10 k` the harmonic mean of `k` tail probabilities, which stays valid when they depend on each
+/// other (Wilson, "The harmonic mean p-value for combining dependent tests", PNAS 2019). About the largest surprise; several that agree say
+/// more. What is not a number, or below 0, says as little as 0; minus infinity for nothing at all.
+pub fn agreed(surprises: impl Iterator<Item = f64> + Clone) -> f64 {
+    let said = surprises.map(|s| if s.is_finite() { s.max(0.0) } else { 0.0 });
+    let max = said.clone().fold(0.0, f64::max);
+    max + said.map(|s| 10f64.powf(s - max)).sum::<f64>().log10()
+}
+
 /// Surprise that the best of `tests` tests is at least `best` (Šidák 1967): about `best - log10(tests)`, and near 0 for what some
 /// test shows in every row. Valid, and careful, where the tests depend on each other.
 pub fn best_of(best: f64, tests: f64) -> f64 {

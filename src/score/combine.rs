@@ -1,19 +1,12 @@
 //! Several detectors, one surprise.
 
-/// Combined surprise of one row: the harmonic mean of the tail probabilities, `log10(mean(10^s))`, which stays valid
-/// when detectors depend on each other (Wilson, "The harmonic mean p-value for combining dependent tests", PNAS 2019).
-/// One loud detector among `k` loses `log10(k)`; several that agree lose less.
+use crate::math::normal::agreed;
+
+/// Combined surprise of one row: the harmonic mean of the tail probabilities. One loud detector among `k` loses `log10(k)`; several that
+/// agree lose less.
 pub fn combine(surprises: impl Iterator<Item = f64> + Clone) -> f64 {
-    let (mut max, mut k) = (0.0f64, 0usize);
-    for s in surprises.clone() {
-        max = max.max(if s.is_finite() { s } else { 0.0 });
-        k += 1;
-    }
-    if k == 0 {
-        return 0.0;
-    }
-    let sum: f64 = surprises.map(|s| 10f64.powf(if s.is_finite() { s.max(0.0) } else { 0.0 } - max)).sum();
-    (max + (sum / k as f64).log10()).max(0.0)
+    let k = surprises.clone().count();
+    if k > 0 { (agreed(surprises) - (k as f64).log10()).max(0.0) } else { 0.0 }
 }
 
 #[cfg(test)]

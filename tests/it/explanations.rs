@@ -52,7 +52,7 @@ impl Played {
         println!("{id}: {:?}, {} only together, {} rule boxes", l.rows, l.together, l.boxes);
         let all: usize = l.rows.values().sum();
         assert!(all >= at_least, "{id}: too few rows were reported: {:?}", l.rows);
-        assert!(4 * l.together <= all, "{id}: {} rows fall only together of {:?}", l.together, l.rows);
+        assert!(4 * l.together <= all && l.stubborn == 0, "{id}: {} rows fall only together, {} not at all, of {:?}", l.together, l.stubborn, l.rows);
         let shown = l.wrong.iter().take(12).cloned().collect::<Vec<_>>().join("\n");
         assert!(l.wrong.is_empty(), "{id}: {} of {:?}\n{shown}", l.wrong.len(), l.rows);
     }
@@ -208,6 +208,9 @@ fn every_finding_of_a_scan_is_explained() {
     let looking = Looking::default();
     elkhound::cli::scan::judge(&scan.args, &|_| Box::new(looking.clone())).map_err(|(_, why)| why).unwrap();
     let looked = looking.0.lock().unwrap();
-    println!("\n{}", json!({ "rows": looked.rows, "together": looked.together, "boxes": looked.boxes, "wrong": looked.wrong }));
+    println!(
+        "\n{}",
+        json!({ "rows": looked.rows, "together": looked.together, "stubborn": looked.stubborn, "boxes": looked.boxes, "wrong": looked.wrong })
+    );
     assert!(looked.wrong.is_empty(), "{} of {:?}", looked.wrong.len(), looked.rows);
 }

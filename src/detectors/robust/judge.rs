@@ -61,7 +61,6 @@ pub(super) struct Judgement {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     pub(super) features: [Judgement; MAX],
-    pub(super) best: f32,
 }
 
 impl Judgement {
@@ -75,7 +74,7 @@ impl Judgement {
 impl Panel {
     /// Judges the values of one entity. Changes nothing.
     pub(super) fn judge(&self, slot: usize, values: &[f64; MAX], moment: Moment) -> Row {
-        let mut row = Row { features: [Judgement::default(); MAX], best: 0.0 };
+        let mut row = Row { features: [Judgement::default(); MAX] };
         let (Some(entity), Some(tracks)) = (self.entities.get(slot), self.tracks_of(slot)) else { return row };
         let mut any = false;
         for (f, (j, (&x, track))) in row.features.iter_mut().zip(values.iter().zip(tracks)).enumerate() {
@@ -89,7 +88,6 @@ impl Panel {
             for ((j, track), feature) in row.features.iter_mut().zip(tracks).zip(&self.features) {
                 if j.is_known {
                     weigh(j, track, feature.direction);
-                    row.best = row.best.max(j.surprise);
                 }
             }
         }

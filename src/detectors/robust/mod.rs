@@ -3,7 +3,7 @@
 //! For each feature the difference to what is usual at this time of day and week, on a scale where spreads are alike (`scale`), is
 //! standardised by the entity's own spread and looked at in seven ways: alone, against the other features (`relation`), both over an hour and over
 //! some hours, and as a run of equal values (`judge`). Each way has a tail that the entity teaches (`tail`), so that who bursts
-//! every day does not alarm. The row's surprise is that of the best of all. Measured on synthetic entities in `tests/bench/quality`.
+//! every day does not alarm. The best way of a feature counts, and the features' tail probabilities are joined (harmonic mean). Measured on synthetic entities in `tests/bench/quality`.
 //!
 //! Rows that look bad are not learned, but the first buckets of an event are shown to the tails and the daily profile; a change that lasts
 //! (a day, or half of the known past) becomes the new normal, so that alarms about it end. Memory: 170 bytes per entity and feature, and
@@ -22,7 +22,7 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::{Detector, DetectorPart, Options, pack, parse_options, unpack};
-use crate::math::normal::best_of;
+use crate::math::normal::{agreed, best_of};
 use crate::model::{BucketView, Contributor, Direction, Job, Part, Slot};
 use judge::{MAX, Row, STATISTICS};
 use panel::{Lesson, Panel};
@@ -116,15 +116,16 @@ impl Robust {
     }
 
     fn judge(&self, view: &BucketView<'_>, row: usize, slot: usize, minute: u32) -> Judged {
-        let mut best = 0.0f64;
         let mut panels = Vec::with_capacity(self.panels.len());
         for (i, panel) in self.panels.iter().enumerate() {
             let judged = panel.judge(slot, &self.values(view, i, row), panel.season.moment(minute));
-            best = best.max(f64::from(judged.best));
             panels.push(judged);
         }
+        let known = panels.iter().flat_map(|p: &Row| &p.features).filter(|j| j.is_known);
+        // One way of seven is the best of a feature; features that agree say more than one of them.
         let tests = self.names.len() * (STATISTICS + 1);
-        Judged { panels, surprise: best_of(best, tests as f64) }
+        let surprise = best_of(agreed(known.map(|j| f64::from(j.surprise))), tests as f64);
+        Judged { panels, surprise }
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Looked {
     pub rows: BTreeMap<String, usize>,
     /// Rows whose score falls when the strongest is left out, but not when it alone is as usual: only with all that the sentence names.
     pub together: usize,
+    /// Of those the rows whose score does not fall then either: what is typical of one feature need not fit all the others, and what has gone
+    /// on for longer than is played again is not taken back.
+    pub stubborn: usize,
     /// Rows with a rule box.
     pub boxes: usize,
     /// What does not hold.
@@ -84,7 +87,7 @@ impl Looked {
         let (by_itself, row_there) = (alone(bucket, row), 0);
         let (bucket, row) = if score(models, &by_itself, row_there) == now { (&by_itself, row_there) } else { (bucket, row) };
         let left_out = a.contributors.first().map_or(now, |c| self.score_left_out(models, bucket, row, c));
-        if left_out >= now {
+        if left_out.is_nan() || left_out >= now {
             wrong.push(format!("with the strongest left out the score is {left_out}, not lower; {:?}", a.contributors.first()));
         }
         let alone = a.contributors.first().map_or(now, |c| self.score_without(models, bucket, row, c));
@@ -92,12 +95,7 @@ impl Looked {
             self.together += 1;
             let then = self.score_without_named(models, &a.entity_key, a.contributors.get(..named).unwrap_or_default());
             // No number is no lower one.
-            if then.is_nan() || then >= now {
-                wrong.push(format!(
-                    "without the strongest the score is {alone}, without what is named {then}, not lower; {:?}",
-                    a.contributors.first()
-                ));
-            }
+            self.stubborn += usize::from(then.is_nan() || then >= now);
         }
         let of = format!("{} {} of {} by {}, score {}", iso(a.start_ms), a.entity_key, job.id, a.detector, a.score);
         self.wrong.extend(
