@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod document;
 pub mod entity;
 pub mod event;
+pub mod figure;
 pub mod filter;
 pub mod ids;
 pub mod job;

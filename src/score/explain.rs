@@ -1,6 +1,7 @@
 //! The plain sentence: entity, feature, actual, typical, span, since when.
 
 use crate::model::anomaly::OTHER_ENTITIES;
+pub use crate::model::figure::number;
 use crate::model::time::{is_timeless, iso};
 use crate::model::{Contributor, Job};
 
@@ -103,44 +104,45 @@ fn nothing(f: &Finding<'_>) -> String {
 
 /// What a silent entity shows when it is there.
 fn usually(c: &Contributor) -> String {
-    if c.typical.is_finite() { format!("usually {} {} ({})", title(c), number(c.typical), reference(c, "")) } else { c.reference.clone() }
+    if !c.typical.is_finite() {
+        return c.reference.clone();
+    }
+    let range = if holds_typical(c) { format!(", {} to {}", number(c.lower), number(c.upper)) } else { String::new() };
+    format!("usually {} {} ({}{range})", title(c), number(c.typical), c.reference)
 }
 
 fn title(c: &Contributor) -> &str {
     if c.title.is_empty() { &c.feature } else { &c.title }
 }
 
-/// What it was compared with, and the usual range where there is one.
-fn reference(c: &Contributor, usually: &str) -> String {
-    let range =
-        if c.lower.is_finite() && c.upper.is_finite() { format!(", {usually}{} to {}", number(c.lower), number(c.upper)) } else { String::new() };
-    format!("{}{range}", c.reference)
+fn holds_typical(c: &Contributor) -> bool {
+    c.lower <= c.typical && c.typical <= c.upper && c.upper.is_finite() && c.lower.is_finite()
 }
 
+/// What was seen, what is typical, and the usual range where it says something against the value: a range that holds the value would
+/// contradict the finding, and it is then the words of the reference that say what is strange.
 fn values(c: &Contributor) -> String {
-    let title = title(c);
-    let actual = number(c.actual);
+    let range = holds_typical(c) && !(c.lower..=c.upper).contains(&c.actual);
+    let others = [c.typical, c.lower, c.upper];
+    let decimals = told_apart(c.actual, others.get(..if range { 3 } else { 1 }).unwrap_or_default());
+    let shown = |x: f64| decimals.map_or_else(|| number(x), |d| format!("{x:.d$}"));
+    let (title, actual) = (title(c), shown(c.actual));
     // A value of a keyword feature, such as status 401: two numbers side by side would read as one.
     let seen = if c.feature.contains('=') { format!("{actual} x {title}") } else { format!("{title} {actual}") };
     if !c.typical.is_finite() {
         return format!("{seen} ({})", c.reference);
     }
-    format!("{seen}, typical {} ({})", number(c.typical), reference(c, "usually "))
+    let range = if range { format!(", usually {} to {}", shown(c.lower), shown(c.upper)) } else { String::new() };
+    format!("{seen}, typical {}{range} ({})", shown(c.typical), c.reference)
 }
 
-/// A number for people: up to three significant decimals, thousands as they are; "absent" for none.
-pub fn number(x: f64) -> String {
-    if !x.is_finite() {
-        return "absent".into();
+/// Decimals at which what was seen does not look like one of the others; `None` where it does not anyway.
+fn told_apart(actual: f64, others: &[f64]) -> Option<usize> {
+    let is_apart = |show: &dyn Fn(f64) -> String| others.iter().all(|x| *x == actual || show(*x) != show(actual));
+    if !actual.is_finite() || !others.iter().all(|x| x.is_finite()) || is_apart(&number) {
+        return None;
     }
-    let decimals = match x.abs() {
-        a if a >= 100.0 || x.fract() == 0.0 => 0,
-        a if a >= 10.0 => 1,
-        a if a >= 0.1 => 2,
-        _ => 4,
-    };
-    let text = format!("{x:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    (0..=12).find(|&d| is_apart(&|x| format!("{x:.d$}")))
 }
 
 fn span_text(start_ms: i64, span_ms: i64) -> String {
@@ -207,7 +209,7 @@ mod tests {
         assert_eq!(message(&f), "web: unusual 4xx responses of a client");
         assert_eq!(
             reason(&f),
-            "Client 10.0.0.9, 2026-01-01 00:00 to 00:05 UTC: 4xx responses 512, typical 3.25 (own history, usually 0 to 9); since 2025-12-31 23:55."
+            "Client 10.0.0.9, 2026-01-01 00:00 to 00:05 UTC: 4xx responses 512, typical 3.25, usually 0 to 9 (own history); since 2025-12-31 23:55."
         );
         let silent = Finding { imputed: true, silent_since_ms: Some(1_767_225_600_000), ..f };
         assert_eq!(
@@ -218,13 +220,34 @@ mod tests {
         let others = Contributor { title: "10.0.0.1".into(), ..Contributor::new(OTHER_ENTITIES, 9.0, 1.0, 2.5, "other entities") };
         let doubtful = Finding { contributors: &[others.clone(), value], ..f };
         assert_eq!(message(&doubtful), "web: unusual rule 7 of a client");
-        let said = "512 x rule 7, typical 3.25 (own history, usually 0 to 9); at about that time client 10.0.0.1 stands out, which says more than its own values";
+        let said = "512 x rule 7, typical 3.25, usually 0 to 9 (own history); at about that time client 10.0.0.1 stands out, which says more than its own values";
         assert!(reason(&doubtful).contains(said), "{}", reason(&doubtful));
         assert!(reason(&Finding { contributors: &[others], ..f }).contains("UTC: at about that time client 10.0.0.1 stands out"));
         let table = Job { preset: Some("table".into()), labels: JobLabels { entity_noun: "row".into(), ..JobLabels::default() }, ..Job::default() };
         let row = Finding { job: &table, entity: "20", start_ms: 86_400_000, since_ms: 0, ..f };
-        assert_eq!(reason(&row), "Row 20: 4xx responses 512, typical 3.25 (own history, usually 0 to 9).");
+        assert_eq!(reason(&row), "Row 20: 4xx responses 512, typical 3.25, usually 0 to 9 (own history).");
         assert_eq!(reason(&Finding { contributors: &[], ..row }), "Row 20 was unusual.");
-        assert_eq!([f64::NAN, 0.0, 0.00012, 12.34, 1e6].map(number), ["absent", "0", "0.0001", "12.3", "1000000"]);
+    }
+
+    #[test]
+    fn a_sentence_does_not_contradict_itself() {
+        let c = |actual: f64, typical: f64, lower: f64, upper: f64| Contributor {
+            lower,
+            upper,
+            ..Contributor::new("value", actual, typical, 1.0, "own history")
+        };
+        for (contributor, said) in [
+            (c(8.0, 5.0, 1.0, 9.0), "value 8, typical 5 (own history)"),
+            (c(8.0, 9.5, 1.0, 7.0), "value 8, typical 9.5 (own history)"),
+            (c(8.0, 5.0, f64::NAN, 7.0), "value 8, typical 5 (own history)"),
+            (c(8.0, 5.0, 1.0, 7.0), "value 8, typical 5, usually 1 to 7 (own history)"),
+            (c(100.31, 100.29, f64::NAN, f64::NAN), "value 100.31, typical 100.29 (own history)"),
+            (c(187.6, 20.0, 12.04, 187.5), "value 187.6, typical 20.0, usually 12.0 to 187.5 (own history)"),
+            (c(8.0, f64::NAN, 1.0, 7.0), "value 8 (own history)"),
+            (c(f64::NAN, 5.0, 1.0, 7.0), "value absent, typical 5, usually 1 to 7 (own history)"),
+        ] {
+            assert_eq!(values(&contributor), said);
+        }
+        assert_eq!(usually(&c(0.0, 9.5, 1.0, 7.0)), "usually value 9.5 (own history)");
     }
 }

@@ -359,6 +359,46 @@ fn findings_of_two_series_are_told_apart() {
     assert_eq!(of("/event/id").len(), found.len(), "no two findings have one id");
 }
 
+/// Requests a minute with a daily course; once a flat stretch, once a step between two values that are both usual, once a spike.
+#[test]
+fn what_is_said_of_a_series_does_not_contradict_itself() {
+    let files = Files::new();
+    let mut text = "timestamp,value\n".to_owned();
+    for i in 0..3_000_i64 {
+        let usual = 40.0 + 35.0 * (i as f64 / 288.0 * std::f64::consts::TAU).sin() + ((i * 37) % 11) as f64 / 2.0;
+        let value = match i {
+            2_100..2_150 => 41.0,
+            2_500..2_506 => usual - 30.0,
+            2_800 => 400.0,
+            _ => usual,
+        };
+        text.push_str(&format!("{},{:.1}\n", elkhound::model::time::iso(1_767_571_200_000 + i * 300_000), value.max(0.0)));
+    }
+    files.write("requests.csv", text);
+    let args = ["--preset", "series", "--time", "timestamp", "--value", "value", "requests.csv", "--json"];
+    let (code, out, err) = scan(files.0.path(), &args, b"");
+    assert_eq!(code, 0, "{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let all = report["anomalies"].as_array().unwrap();
+    let mut said = String::new();
+    for a in all {
+        let (e, reason) = (&a["elkhound"], a["event"]["reason"].as_str().unwrap());
+        let [actual, typical, lower, upper] = ["actual", "typical", "lower", "upper"].map(|k| e[k].as_f64());
+        assert!(actual != typical, "{reason}");
+        if let (Some(lower), Some(upper)) = (lower, upper) {
+            assert!((lower..=upper).contains(&typical.unwrap()) && !(lower..=upper).contains(&actual.unwrap()) && lower >= 0.0, "{reason}");
+            assert!(reason.contains(", usually "), "{reason}");
+        } else {
+            assert!(!reason.contains(", usually ") || reason.contains("standard deviation"), "{reason}");
+        }
+        said.push_str(reason);
+        said.push('\n');
+    }
+    for words in ["no earlier stretch looks like the last ", "a step of -", "away from the last 48 values", "what is usual at this time of day"] {
+        assert!(said.contains(words), "nothing says `{words}`:\n{said}");
+    }
+}
+
 #[test]
 fn series_of_no_use_are_defined() {
     let files = Files::new();

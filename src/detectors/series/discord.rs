@@ -64,6 +64,11 @@ impl Discord {
         self.plan.as_ref().map_or(f64::NAN, |p| p.distance(value, self.blocks))
     }
 
+    /// Rows of the stretch that is compared; 0 before two periods are known.
+    pub fn stretch(&self) -> usize {
+        self.plan.as_ref().map_or(0, |p| p.points * p.width)
+    }
+
     /// Share of the variance of a window that its nearest earlier window explains, given the median `distance` so far: near 1
     /// for a repeating shape. 0 when no period was found.
     pub fn regularity(&self, distance: f64) -> f64 {

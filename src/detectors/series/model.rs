@@ -35,12 +35,6 @@ pub struct Step {
     pub surprise: f64,
     /// The same before it.
     pub undamped: f64,
-    /// The usual value now: of this time of day where days are known, else the local level (`NaN`: nothing known).
-    pub typical: f64,
-    /// Lower end of what is usual around the local level (`NaN`: nothing known).
-    pub lower: f64,
-    /// Upper end.
-    pub upper: f64,
     /// What each of [`SIGNS`] adds; they sum to `undamped`.
     pub parts: [f64; 6],
 }
@@ -67,26 +61,26 @@ impl Default for ModelOptions {
 pub struct SeriesModel {
     options: ModelOptions,
     rows: u64,
-    range: Range,
-    recent: Recent,
-    day: DayProfile,
-    shape: Option<Discord>,
-    jumps: Tails,
-    levels: Tails,
-    spreads: Tails,
-    seasons: Tails,
+    pub(super) range: Range,
+    pub(super) recent: Recent,
+    pub(super) day: DayProfile,
+    pub(super) shape: Option<Discord>,
+    pub(super) jumps: Tails,
+    pub(super) levels: Tails,
+    pub(super) spreads: Tails,
+    pub(super) seasons: Tails,
     shapes: Tails,
     quiet: Quiet,
 }
 
 /// The signs of one row as numbers; `NaN` = nothing to say.
 #[derive(Debug, Clone, Copy)]
-struct Signs {
-    value: f64,
-    jump: f64,
+pub(super) struct Signs {
+    pub(super) value: f64,
+    pub(super) jump: f64,
     level: f64,
-    spread: f64,
-    season: f64,
+    pub(super) spread: f64,
+    pub(super) season: f64,
     shape: f64,
     /// True when this value is a way back: it lies in the usual band around the local level, and nearer to it than the one before.
     is_return: bool,
@@ -118,8 +112,8 @@ impl SeriesModel {
 
     /// Judges a value at a time (milliseconds of the epoch) and changes nothing. No number: surprise 0.
     pub fn score(&self, t_ms: i64, value: f64) -> Step {
-        let signs = self.signs(t_ms, cut(value));
-        self.judge(t_ms, &signs)
+        let signs = self.signs(t_ms, value);
+        self.judge(&signs)
     }
 
     /// Takes in a value. No number is no row.
@@ -129,15 +123,16 @@ impl SeriesModel {
 
     /// Judges, then learns: the same as [`Self::score`] followed by [`Self::learn`], at half the price.
     pub fn step(&mut self, t_ms: i64, value: f64) -> Step {
-        let signs = self.signs(t_ms, cut(value));
-        let step = self.judge(t_ms, &signs);
+        let signs = self.signs(t_ms, value);
+        let step = self.judge(&signs);
         if !signs.value.is_nan() {
             self.absorb(t_ms, &signs, step.undamped);
         }
         step
     }
 
-    fn signs(&self, t_ms: i64, value: f64) -> Signs {
+    pub(super) fn signs(&self, t_ms: i64, value: f64) -> Signs {
+        let value = cut(value);
         let (jump, level) = (self.recent.step(value), value - self.recent.level());
         let is_usual = |distance: f64| self.levels.band().is_some_and(|(low, high)| low <= distance && distance <= high);
         Signs {
@@ -151,7 +146,7 @@ impl SeriesModel {
         }
     }
 
-    fn judge(&self, t_ms: i64, s: &Signs) -> Step {
+    fn judge(&self, s: &Signs) -> Step {
         let signs = [
             self.range.surprise(s.value),
             // What comes back is no news: if anything was, it was the peak.
@@ -164,17 +159,7 @@ impl SeriesModel {
         let squares: f64 = signs.iter().map(|p| p * p).sum();
         let undamped = JOINED * squares.sqrt();
         let parts = signs.map(|p| if squares > 0.0 { undamped * p * p / squares } else { 0.0 });
-        let level = self.recent.level();
-        let (lower, upper) = self.levels.band().map_or((f64::NAN, f64::NAN), |(low, high)| (level + low, level + high));
-        let daily = self.day.typical(t_ms);
-        Step {
-            surprise: if self.options.quiet { self.quiet.damp(undamped) } else { undamped },
-            undamped,
-            typical: if daily.is_finite() { daily } else { level },
-            lower,
-            upper,
-            parts,
-        }
+        Step { surprise: if self.options.quiet { self.quiet.damp(undamped) } else { undamped }, undamped, parts }
     }
 
     fn shape_weight(&self) -> f64 {
@@ -292,12 +277,10 @@ mod tests {
     fn nothing_is_claimed_of_constants_gaps_and_the_first_rows() {
         let (_, steps) = run(std::iter::repeat_n(7.0, 2_000));
         assert!(steps.iter().all(|s| s.surprise < 1.0));
-        assert_eq!(steps[50].typical, 7.0);
         let (m, steps) = run([f64::NAN, f64::NAN]);
         assert_eq!((m.rows(), steps[1].surprise), (0, 0.0));
         let (_, one) = run([5.0]);
         assert_eq!(one[0].surprise, 0.0);
-        assert!(one[0].typical.is_nan());
     }
 
     #[test]

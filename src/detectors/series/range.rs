@@ -42,6 +42,11 @@ impl Range {
         self.settled.map_or(0.0, |s| s.high - s.low)
     }
 
+    /// Smallest and largest value; `None` before the first.
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        self.settled.map(|s| (s.low, s.high))
+    }
+
     /// A new record among n exchangeable values has probability 2/(n+1) (either side); depth adds to it. 0 inside.
     pub fn surprise(&self, value: f64) -> f64 {
         let Some(s) = self.settled else { return 0.0 };

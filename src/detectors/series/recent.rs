@@ -16,7 +16,17 @@ pub struct Recent {
 impl Recent {
     /// Step from the value before; NaN on the first.
     pub fn step(&self, value: f64) -> f64 {
-        self.values.last().map_or(f64::NAN, |last| value - last)
+        value - self.last()
+    }
+
+    /// How many values are remembered.
+    pub fn rows(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The value before.
+    pub fn last(&self) -> f64 {
+        self.values.last().copied().unwrap_or(f64::NAN)
     }
 
     /// Median of the values before now; NaN when there are none.

@@ -8,7 +8,7 @@ const SLOTS: usize = 96;
 /// Days remembered: two weeks.
 const VISITS: usize = 14;
 /// Rows of the mean of residuals (an hour at the usual five minutes).
-const SMOOTH_ROWS: usize = 12;
+pub const SMOOTH_ROWS: usize = 12;
 /// Fewest earlier visits around a slot for a typical value: two days of the slot and its neighbours.
 const FEWEST: usize = 6;
 
