@@ -9,11 +9,15 @@ use crate::model::{Anomaly, Bucket};
 /// Rows of past buckets that are kept so that an entity's time before its first finding can be shown.
 const MAX_PAST_ROWS: usize = 100_000;
 /// Past buckets that are kept.
-const MAX_PAST_BUCKETS: usize = 48;
+const MAX_PAST_BUCKETS: usize = 288;
 /// Entities followed; the first that are reported.
 const MAX_ENTITIES: usize = 60;
-/// Points kept of one series; later ones take the place of the earliest.
-const MAX_POINTS: usize = 600;
+/// Points kept of one entity when there are many; beyond that every second one far from findings goes.
+const MAX_POINTS: usize = 800;
+/// Points that all entities may share while there are few.
+const FEW_POINTS: usize = 6_400;
+/// Points before and after a finding that stay.
+const NEAR: usize = 48;
 /// Points kept of the time line; beyond that neighbours are joined.
 const MAX_TIMELINE: usize = 2_000;
 
@@ -48,6 +52,8 @@ pub struct Series {
     pub feature: String,
     /// In order of time.
     pub points: Vec<SeriesPoint>,
+    /// Far from findings one bucket in so many has a point.
+    pub every: usize,
 }
 
 /// Collects, bucket by bucket, what a report shows beside the findings themselves. Memory is bounded.
@@ -58,7 +64,54 @@ pub struct Collector {
     timeline: Vec<TimelinePoint>,
     past: VecDeque<Bucket>,
     past_rows: usize,
-    followed: BTreeMap<String, Vec<VecDeque<SeriesPoint>>>,
+    followed: BTreeMap<String, Followed>,
+}
+
+/// What is known of a reported entity over time.
+#[derive(Debug, Default)]
+struct Followed {
+    points: Vec<Point>,
+    noted: usize,
+    /// Far from findings one point in `2^halvings` stays.
+    halvings: u32,
+    /// Points that still stay because a finding was shortly before.
+    near: usize,
+}
+
+#[derive(Debug)]
+struct Point {
+    number: usize,
+    start_ms: i64,
+    /// By feature.
+    values: Vec<f64>,
+    stays: bool,
+}
+
+impl Followed {
+    fn note(&mut self, start_ms: i64, values: Vec<f64>, most: usize) {
+        self.points.push(Point { number: self.noted, start_ms, values, stays: self.near > 0 });
+        self.noted += 1;
+        self.near = self.near.saturating_sub(1);
+        while self.points.len() > most && 1 << self.halvings < self.noted {
+            self.halvings += 1;
+            let (every, latest) = (1 << self.halvings, self.noted.saturating_sub(NEAR));
+            self.points.retain(|p| p.stays || p.number >= latest || p.number.is_multiple_of(every));
+        }
+        // Findings all along: what is kept has to become less all the same.
+        if self.points.len() > most {
+            let mut is_odd = false;
+            self.points.retain(|_| {
+                is_odd = !is_odd;
+                is_odd
+            });
+        }
+    }
+
+    /// A finding is in the next point.
+    fn found(&mut self) {
+        self.points.iter_mut().rev().take(NEAR).for_each(|p| p.stays = true);
+        self.near = NEAR + 1;
+    }
 }
 
 impl Collector {
@@ -78,6 +131,9 @@ impl Collector {
             if self.followed.len() < MAX_ENTITIES && !self.followed.contains_key(&a.entity_key) {
                 self.follow(&a.entity_key);
             }
+            if let Some(followed) = self.followed.get_mut(&a.entity_key) {
+                followed.found();
+            }
         }
         let wanted: Vec<String> = self.followed.keys().cloned().collect();
         if !wanted.is_empty() {
@@ -91,7 +147,7 @@ impl Collector {
 
     /// Begins to follow an entity, with what is still known of its past.
     fn follow(&mut self, key: &str) {
-        self.followed.insert(key.to_owned(), vec![VecDeque::new(); self.features.len()]);
+        self.followed.insert(key.to_owned(), Followed::default());
         let past = std::mem::take(&mut self.past);
         for bucket in &past {
             let row = find_rows(bucket, &[key.to_owned()]).first().copied().flatten();
@@ -101,14 +157,10 @@ impl Collector {
     }
 
     fn note(&mut self, key: &str, bucket: &Bucket, row: Option<usize>) {
-        let Some(columns) = self.followed.get_mut(key) else { return };
-        for (series, column) in columns.iter_mut().zip(&bucket.columns) {
-            let actual = row.and_then(|r| column.get(r)).copied().unwrap_or(f64::NAN);
-            if series.len() == MAX_POINTS {
-                series.pop_front();
-            }
-            series.push_back(SeriesPoint { start_ms: bucket.start_ms, actual });
-        }
+        let most = MAX_POINTS.max(FEW_POINTS / self.followed.len().max(1));
+        let Some(followed) = self.followed.get_mut(key) else { return };
+        let value = |column: &Vec<f64>| row.and_then(|r| column.get(r)).copied().unwrap_or(f64::NAN);
+        followed.note(bucket.start_ms, bucket.columns.iter().map(value).collect(), most);
     }
 
     fn remember(&mut self, bucket: &Bucket) {
@@ -127,10 +179,13 @@ impl Collector {
     /// What was collected.
     pub fn finish(self) -> (Vec<TimelinePoint>, Vec<Series>) {
         let mut series = Vec::new();
-        for (entity, columns) in self.followed {
-            for (feature, points) in self.features.iter().zip(columns) {
+        for (entity, followed) in self.followed {
+            let every = followed.points.windows(2).map(|w| w[1].number - w[0].number).max().unwrap_or(1);
+            for (i, feature) in self.features.iter().enumerate() {
+                let point = |p: &Point| SeriesPoint { start_ms: p.start_ms, actual: p.values.get(i).copied().unwrap_or(f64::NAN) };
+                let points: Vec<SeriesPoint> = followed.points.iter().map(point).collect();
                 if points.iter().any(|p| p.actual.is_finite()) {
-                    series.push(Series { job: self.job.clone(), entity: entity.clone(), feature: feature.clone(), points: points.into() });
+                    series.push(Series { job: self.job.clone(), entity: entity.clone(), feature: feature.clone(), points, every });
                 }
             }
         }
@@ -190,6 +245,26 @@ mod tests {
         let actual: Vec<f64> = series[0].points.iter().map(|p| p.actual).collect();
         assert_eq!(actual[..4], [0.0, 1.0, 2.0, 3.0]);
         assert!(actual[4].is_nan());
+    }
+
+    #[test]
+    fn of_a_long_series_the_time_around_its_findings_stays_as_it_was() {
+        let mut c = Collector::new("web", vec!["requests".into()]);
+        let others: Vec<Anomaly> = (0..9).map(|i| anomaly(&format!("other{i}"), 0, 50.0)).collect();
+        c.judged(&bucket(-1, &["a"]), &others);
+        for i in 0..5_000 {
+            let found = if [100, 2_500].contains(&i) { vec![anomaly("a", i * 1000, 50.0)] } else { Vec::new() };
+            c.judged(&bucket(i, &["a"]), &found);
+        }
+        let (_, series) = c.finish();
+        assert_eq!(series.len(), 1, "the others never showed a value");
+        let starts: Vec<i64> = series[0].points.iter().map(|p| p.start_ms / 1000).collect();
+        assert!(starts.len() <= MAX_POINTS && starts.windows(2).all(|w| w[0] < w[1]));
+        for near in (100 - 47..=100 + 48).chain(2_500 - 47..=2_500 + 48) {
+            assert!(starts.contains(&near), "{near} is not among {starts:?}");
+        }
+        assert!(*starts.last().unwrap() > 4_900, "the end is there");
+        assert!(series[0].every > 1 && starts.windows(2).all(|w| (w[1] - w[0]) as usize <= series[0].every), "far from them they are evenly thinned");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The data of a page as compact JSON: rows are arrays, repeated text is kept once and named by its place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ pub fn data(report: &Report<'_>) -> String {
         "omitted": omitted,
         "rows": rows,
         "timeline": timeline(report),
-        "series": series(if report.is_timeless { &[] } else { &report.series }, &mut strings),
+        "series": series(if report.is_timeless { &[] } else { &report.series }, &all, &mut strings),
         "runs": runs(report.runs),
         "problems": problems(report.runs),
         "s": strings.list,
@@ -182,7 +182,7 @@ fn contributor(c: &Contributor, d: Detail, strings: &mut Strings) -> Value {
         short(c.lower),
         short(c.upper),
         number(c.surprise, 2),
-        strings.place(clean(&c.reference, 60)),
+        strings.place(clean(&c.reference, d.text.min(200))),
         strings.place(clean(&c.feature, d.key)),
     ])
 }
@@ -225,13 +225,22 @@ fn timeline(report: &Report<'_>) -> Vec<Value> {
     report.timeline.iter().map(|p| json!([p.start_ms, p.documents, p.entities])).collect()
 }
 
-fn series(series: &[Series], strings: &mut Strings) -> Vec<Value> {
+/// Values over time of what the findings are about, those of the strongest entities first: there may not be room for all.
+fn series(series: &[Series], ranked: &[&Anomaly], strings: &mut Strings) -> Vec<Value> {
+    let (mut places, mut told) = (HashMap::new(), HashSet::new());
+    for (i, a) in ranked.iter().enumerate() {
+        places.entry(a.entity_key.as_str()).or_insert(i);
+        told.extend(a.contributors.iter().map(|c| (a.entity_key.as_str(), c.feature.as_str())));
+    }
+    let place = |s: &Series| places.get(s.entity.as_str()).copied().unwrap_or(usize::MAX);
+    let mut shown: Vec<&Series> = series.iter().filter(|s| told.contains(&(s.entity.as_str(), s.feature.as_str()))).collect();
+    shown.sort_by_key(|s| place(s));
     let mut left = SERIES_BYTES;
     let mut out = Vec::new();
-    for s in series {
+    for s in shown {
         let points: Vec<Value> = s.points.iter().map(|p| json!([p.start_ms, short(p.actual)])).collect();
-        let value =
-            json!([strings.place(clean(&s.job, 100)), strings.place(clean(&s.entity, FULL.key)), strings.place(clean(&s.feature, FULL.key)), points]);
+        let [job, entity, feature] = [(&s.job, 100), (&s.entity, FULL.key), (&s.feature, FULL.key)].map(|(t, most)| strings.place(clean(t, most)));
+        let value = json!([job, entity, feature, points, s.every]);
         let bytes = value.to_string().len();
         if bytes > left {
             break;

@@ -132,6 +132,7 @@ fn report<'a>(anomalies: &'a [Anomaly], runs: &'a [RunDocument]) -> Report<'a> {
             entity: "203.0.113.77".into(),
             feature: "failed_logins".into(),
             points: (60..200).map(point).collect(),
+            every: 1,
         }],
         is_timeless: false,
     }
@@ -233,28 +234,30 @@ fn without_findings_the_page_says_so() {
     assert!(dom.contains("No anomalies: nothing in this data was rare enough to report."));
 }
 
+/// What a script says of a page that stands in a frame of so many pixels; `d` is its document.
+fn look(name: &str, html: &str, width: u32, has_scripts: bool, script: &str) -> Option<String> {
+    let inner = html.replace('&', "&amp;").replace('"', "&quot;");
+    let may = if has_scripts { "allow-same-origin allow-scripts" } else { "allow-same-origin" };
+    let outer = format!(
+        "<!doctype html><meta charset=\"utf-8\"><body style=\"margin:0\"><iframe id=\"f\" sandbox=\"{may}\" width=\"{width}\" height=\"2300\" style=\"border:0\" srcdoc=\"{inner}\"></iframe>\
+         <pre id=\"said\"></pre><script>document.getElementById('f').addEventListener('load', (e) => {{ const d = e.target.contentDocument;\
+         document.getElementById('said').textContent = (() => {{ {script} }})(); }});</script>"
+    );
+    let dom = open(name, &outer, &[&format!("--window-size={width},2400")])?;
+    let said = dom.split("<pre id=\"said\">").nth(1).and_then(|r| r.split("</pre>").next());
+    Some(said.unwrap_or_else(|| panic!("nothing was said: {}", &dom[dom.len().saturating_sub(500)..])).replace("&gt;", ">"))
+}
+
 /// What a reader sees of a page, as text, and the controls that can be seen, with or without scripts, on the screen or on paper:
 /// the page stands in a frame of another one that looks at it. On paper the rules for print are made rules for everything.
 fn seen(name: &str, html: &str, has_scripts: bool, is_on_paper: bool) -> Option<(String, String)> {
     assert!(html.contains("@media print{"), "the page has rules for print");
     let html = if is_on_paper { html.replace("@media print{", "@media all{") } else { html.to_owned() };
-    let inner = html.replace('&', "&amp;").replace('"', "&quot;");
-    let may = if has_scripts { "allow-same-origin allow-scripts" } else { "allow-same-origin" };
-    let outer = format!(
-        "<!doctype html><meta charset=\"utf-8\"><iframe id=\"f\" sandbox=\"{may}\" width=\"1280\" height=\"2300\" srcdoc=\"{inner}\"></iframe>\
-         <pre id=\"text\"></pre><pre id=\"controls\"></pre><script>document.getElementById('f').addEventListener('load', (e) => {{\
-         const d = e.target.contentDocument;\
-         document.getElementById('text').textContent = d.body.innerText;\
-         document.getElementById('controls').textContent = [...d.querySelectorAll('button, input, select')]\
-         .filter((c) => c.checkVisibility()).map((c) => c.id || c.className || c.textContent).join('|');\
-         }});</script>"
-    );
-    let dom = open(name, &outer, &[])?;
-    let part = |id: &str| {
-        let after = dom.split(&format!("<pre id=\"{id}\">")).nth(1).and_then(|r| r.split("</pre>").next());
-        after.unwrap_or_else(|| panic!("no {id} in {}", &dom[dom.len().saturating_sub(500)..])).to_owned()
-    };
-    Some((part("text"), part("controls")))
+    let script = "return d.body.innerText + '\\u0001' + [...d.querySelectorAll('button, input, select')]\
+         .filter((c) => c.checkVisibility()).map((c) => c.id || c.className || c.textContent).join('|');";
+    let said = look(name, &html, 1280, has_scripts, script)?;
+    let (text, controls) = said.split_once('\u{1}').unwrap();
+    Some((text.to_owned(), controls.to_owned()))
 }
 
 #[test]
@@ -289,6 +292,50 @@ fn on_paper_there_are_findings_and_no_controls() {
     // Names that lead somewhere, heads of columns and coloured cells stay: they are what is read.
     let left: Vec<&str> = controls.split('|').filter(|c| !["link", "link key", "sort", "low", "medium", "high", "critical"].contains(c)).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Of one finding the charts show what was before and after, all over one time; the page needs no scroll bar.
+#[test]
+fn one_finding_has_charts_over_one_time_at_any_width() {
+    let mut found =
+        anomaly("203.0.113.77", 144, 93.0, vec![contributor("failed_logins", 300.0, 2.0, 9.0), contributor("requests", 320.0, 40.0, 90.0)]);
+    found.contributors.push(Contributor::of_value("status", "401", 290.0, 1.0, 0.5, "peers"));
+    let all = [found];
+    let shown = |start: i64, every: usize, usual: f64, now: f64| {
+        let points = (start..288)
+            .filter(|i| i % every as i64 == 0)
+            .map(|i| SeriesPoint { start_ms: START_MS + i * SPAN_MS, actual: if i == 144 { now } else { usual + (i % 4) as f64 } });
+        (points.collect::<Vec<_>>(), every)
+    };
+    let series = [("failed_logins", shown(0, 1, 2.0, 300.0)), ("requests", shown(100, 4, 38.0, 320.0))].map(|(feature, (points, every))| Series {
+        job: "web".into(),
+        entity: "203.0.113.77".into(),
+        feature: feature.into(),
+        points,
+        every,
+    });
+    // 49 hours.
+    let timeline = (-288..300).map(|i| TimelinePoint { start_ms: START_MS + i * SPAN_MS, documents: 2_000, entities: 900 }).collect();
+    let html = render(&Report { timeline, series: series.to_vec(), ..report(&all, &[]) });
+    let script = "const q = (s, e) => [...(e || d).querySelectorAll(s)];\
+        const charts = q('#entity figure').map((f) => q('svg > text:not([text-anchor=end])', f).filter((t) => t.textContent.includes(':')).map((t) => t.textContent).join(' '));\
+        const wide = q('.scroll').filter((s) => s.scrollWidth > s.clientWidth + 1).length, off = d.documentElement.scrollWidth > d.documentElement.clientWidth ? 1 : 0;\
+        const heads = q('.lanes thead th').filter((t) => t.textContent && t.scrollWidth > t.clientWidth + 1).length;\
+        const box = (e) => e.getBoundingClientRect(), dot = q('#entity circle.critical-f')[0], band = q('#entity .band')[0];\
+        const line = q('#entity polyline.actual').map((l) => l.getAttribute('points').split(' ').length).join(',');\
+        return [charts.join('/'), 'scroll bars ' + (wide + off), 'cut heads ' + heads, 'cells ' + (q('.lanes tbody td').length), 'line ' + line,\
+        'band ' + (box(band).width >= 9 && box(band).height > 1 && Math.abs(box(band).x + box(band).width / 2 - box(dot).x - box(dot).width / 2) < 2),\
+        'text ' + (box(q('#entity svg text')[0]).height >= 10), d.querySelector('#entity').innerText].join('\\n');";
+    for (width, cells) in [(1_300, 49), (800, 25)] {
+        let Some(said) = look(&format!("report-one-{width}"), &html, width, true, script) else { return };
+        let lines: Vec<&str> = said.lines().collect();
+        let charts: Vec<&str> = lines[0].split('/').collect();
+        assert!(charts.len() == 3 && charts.iter().all(|c| *c == charts[0] && c.contains("12:00")), "{said}");
+        assert_eq!(lines[1..4], ["scroll bars 0", "cut heads 0", format!("cells {cells}").as_str()], "{said}");
+        assert_eq!(lines[4..7], ["line 49,13", "band true", "text true"], "{said}");
+        assert!(said.contains("charts from") && said.contains("2026-01-05 10:00") && said.contains("one value in 4 is drawn"), "{said}");
+        assert!(["actual", "typical at the finding", "usual range", "finding (colour: severity)"].iter().all(|k| said.contains(k)), "{said}");
+    }
 }
 
 #[test]

@@ -2,13 +2,13 @@
 (function () {
   // Values from logs are shown with textContent only: nothing in this script makes HTML out of text.
   const D = JSON.parse(document.getElementById("data").textContent);
-  const S = D.s, $ = (id) => document.getElementById(id), PAGE = 50, LANES = 15, CELLS = 72;
+  const S = D.s, $ = (id) => document.getElementById(id), PAGE = 50, LANES = 15, AROUND = 24;
   const BANDS = ["critical", "high", "medium", "low"];
   const band = (s) => (s >= 75 ? "critical" : s >= 50 ? "high" : s >= 25 ? "medium" : "low");
   const rows = D.rows.map((r) => ({
     at: r[0], span: r[1] * 1000, job: S[r[2]], entity: S[r[3]], field: S[r[4]], detector: S[r[5]], score: r[6] || 0, confidence: r[7], docs: r[8],
     silent: r[9] & 1, suppressed: r[9] & 2, revised: r[9] & 4, reason: r[10], since: r[11], source: S[r[12]], samples: r[14], message: S[r[15]], rule: r[16],
-    why: r[13].map((c) => ({ title: S[c[0]], actual: c[1], typical: c[2], lower: c[3], upper: c[4], surprise: c[5], reference: S[c[6]], feature: S[c[7]] })),
+    why: r[13].map((c) => ({ title: S[c[0]] || S[c[7]], actual: c[1], typical: c[2], lower: c[3], upper: c[4], surprise: c[5], reference: S[c[6]], feature: S[c[7]] })),
     band: band(r[6] || 0),
   }));
 
@@ -52,7 +52,7 @@
   const pill = (b) => h("span", { class: "pill " + b, text: b });
   const legend = (items) => h("p", { class: "key-line" }, ...items.map(([c, t]) => h("span", {}, h("span", { class: "swatch " + c }), t)));
 
-  // Time axis shared by all charts: cells of one width that cover everything.
+  // Time axis shared by all charts: cells of one width that cover everything, as many as the window has room for.
   const usable = rows.filter((r) => r.at !== null && Math.abs(r.at) < 8e15);
   const timeless = rows.length > 0 && rows.every((r) => r.at === null);
   const when = (r) => (r.at === null ? "row " + r.entity : time(r.at));
@@ -61,20 +61,32 @@
   for (const t of D.timeline) { low = Math.min(low, t[0]); high = Math.max(high, t[0] + (D.timeline.length > 1 ? D.timeline[1][0] - D.timeline[0][0] : 0)); }
   if (!(high > low)) { high = low + 1; }
   const STEPS = [1e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 108e5, 216e5, 432e5, 864e5, 1728e5, 6048e5, 12096e5, 25920e5, 77760e5, 31536e6];
-  const cell = STEPS.find((s) => s >= least && (high - low) / s <= CELLS) || Math.ceil((high - low) / CELLS);
-  const first = Math.floor(low / cell) * cell, cells = Math.max(1, Math.ceil((high - first) / cell));
+  const LABEL = 95;
+  let wide, names, cell, first, cells;
+  function measure() {
+    wide = Math.max(280, Math.min(1352, document.documentElement.clientWidth - 48) - 34);
+    names = wide > 900 ? 230 : Math.round(wide / 4);
+    const most = Math.max(8, Math.min(72, Math.floor((wide - names) / 16)));
+    const fits = (s) => Math.ceil((high - Math.floor(low / s) * s) / s) <= most;
+    cell = STEPS.find((s) => s >= least && fits(s)) || Math.ceil((high - low) / (most - 1));
+    first = Math.floor(low / cell) * cell;
+    cells = Math.max(1, Math.ceil((high - first) / cell));
+  }
   const cellOf = (t) => Math.min(cells - 1, Math.max(0, Math.floor((t - first) / cell)));
-  const many = high - low > 2 * 864e5;
-  const label = (t) => time(t, many ? "day" : "clock") + (many && cell < 864e5 ? " " + time(t, "clock") : "");
-  function axis(x0, x1, y) {
-    const every = Math.max(1, Math.ceil(cells / 10)), out = [];
-    for (let i = 0; i < cells; i += every) out.push(g("text", { x: x0 + ((x1 - x0) * i) / cells, y, text: label(first + i * cell) }));
+  const label = (t, a, b, step) => (step >= 864e5 ? time(t, "day") : time(a, "day") === time(b - 1, "day") ? time(t, "clock") : time(t, "day") + " " + time(t, "clock"));
+  // Round times between two, as many as there is room for.
+  function axis(x0, x1, y, a, b) {
+    const step = STEPS.find((s) => s >= 6e4 && (b - a) / s <= (x1 - x0) / LABEL) || b - a, out = [];
+    for (let t = Math.ceil(a / step) * step; t <= b && out.length < 40; t += step) {
+      const x = x0 + ((x1 - x0) * (t - a)) / (b - a);
+      out.push(g("text", { x: x.toFixed(1), y, "text-anchor": x - x0 < LABEL / 3 ? "start" : x1 - x < LABEL / 3 ? "end" : "middle", text: label(t, a, b, step) }));
+    }
     return out;
   }
 
   function timeline() {
     if (!usable.length && !D.timeline.length) return $("s-time").setAttribute("hidden", "");
-    const W = 1200, H = 150, x0 = 40, x1 = W - 50, y0 = 10, y1 = 120;
+    const W = wide, H = 150, x0 = 40, x1 = W - 50, y0 = 10, y1 = 120;
     const count = Array.from({ length: cells }, () => ({ critical: 0, high: 0, medium: 0, low: 0, all: 0 })), docs = new Array(cells).fill(0);
     for (const r of usable) { const c = count[cellOf(r.at)]; c[r.band]++; c.all++; }
     for (const t of D.timeline) docs[cellOf(t[0])] += t[1];
@@ -83,7 +95,7 @@
     for (const f of [0, 0.5, 1]) {
       const y = y1 - (y1 - y0) * f;
       svg.append(g("line", { class: "grid", x1: x0, x2: x1, y1: y, y2: y }));
-      if (f === 1 || (f === 0.5 && top > 1)) svg.append(g("text", { x: x0 - 6, y: y + 4, "text-anchor": "end", text: num(top * f) }));
+      if (f === 1 || (f === 0.5 && top % 2 === 0)) svg.append(g("text", { x: x0 - 6, y: y + 4, "text-anchor": "end", text: num(top * f) }));
       if (D.timeline.length && f) svg.append(g("text", { x: x1 + 5, y: y + 4, text: num(topDocs * f) }));
     }
     count.forEach((c, i) => {
@@ -95,8 +107,10 @@
         svg.append(g("rect", { class: b + "-f", x: x0 + i * w + 0.5, width: Math.max(1, w - 1), y, height: hgt }, g("title", { text: `${time(first + i * cell)}: ${c[b]} ${b}` })));
       }
     });
-    if (D.timeline.length) svg.append(g("polyline", { class: "docs", points: docs.map((d, i) => `${(x0 + (i + 0.5) * w).toFixed(1)},${(y1 - ((y1 - y0) * d) / topDocs).toFixed(1)}`).join(" ") }));
-    svg.append(...axis(x0, x1, y1 + 18));
+    // A cell that the data covers in part only would look like a fall.
+    const whole = (i) => cells < 4 || (first + i * cell >= low && first + (i + 1) * cell <= high);
+    if (D.timeline.length) svg.append(g("polyline", { class: "docs", points: docs.map((d, i) => !whole(i) ? "" : `${(x0 + (i + 0.5) * w).toFixed(1)},${(y1 - ((y1 - y0) * d) / topDocs).toFixed(1)}`).join(" ") }));
+    svg.append(...axis(x0, x1, y1 + 18, first, first + cells * cell));
     const keys = BANDS.map((b) => [b, b]);
     if (D.timeline.length) keys.push(["docs-s", "documents (right scale)"]);
     fill("timeline", svg, legend(keys));
@@ -112,9 +126,10 @@
 
   function lanes() {
     if (!usable.length) return $("s-lanes").setAttribute("hidden", "");
-    const every = Math.max(1, Math.ceil(cells / 9));
-    const head = h("tr", {}, h("td", { width: "230px" }));
-    for (let i = 0; i < cells; i += every) head.append(h("th", { scope: "colgroup", colspan: Math.min(every, cells - i), text: label(first + i * cell) }));
+    const px = (wide - names) / cells, step = STEPS.find((t) => t % cell === 0 && (t / cell) * px >= LABEL) || cell * Math.ceil(LABEL / px);
+    const every = Math.round(step / cell), from = ((-Math.round(first / cell) % every) + every) % every, end = first + cells * cell;
+    const head = h("tr", {}, h("td", { width: names + "px" }), from ? h("td", { colspan: Math.min(from, cells) }) : null);
+    for (let i = from; i < cells; i += every) { const n = Math.min(every, cells - i); head.append(h("th", { scope: "colgroup", colspan: n, text: n * px < LABEL * 0.75 ? "" : label(first + i * cell, first, end, step) })); }
     const body = h("tbody"), grid = [];
     ranked.slice(0, LANES).forEach((e, y) => {
       const best = new Array(cells).fill(null), n = new Array(cells).fill(0);
@@ -162,33 +177,46 @@
     fill("why", whys.length ? table([["Contributor"], ["Findings", "n"], ["Highest score", "n"], ["Surprise"]], whys) : h("p", { class: "empty", text: "Nothing stood out." }));
   }
 
-  // One entity: actual against typical with the usual range, a chart per feature, and its findings in words.
-  function chart(entity, feature, title) {
-    const mine = byEntity.get(entity).rows.filter((r) => r.at !== null && Math.abs(r.at) < 8e15).map((r) => ({ r, c: r.why.find((c) => c.feature === feature) })).filter((p) => p.c).sort((a, b) => a.r.at - b.r.at);
-    const line = (D.series.find((s) => S[s[1]] === entity && S[s[2]] === feature) || [0, 0, 0, []])[3];
-    const xs = [...mine.map((p) => p.r.at), ...line.map((p) => p[0])], ys = [];
+  // One entity: actual against typical with the usual range, a chart per feature over one and the same time: that of its findings
+  // and a while around them.
+  const withTime = (entity) => byEntity.get(entity).rows.filter((r) => r.at !== null && Math.abs(r.at) < 8e15).sort((a, b) => a.at - b.at);
+  const lineOf = (entity, feature) => D.series.find((s) => S[s[1]] === entity && (feature === null || S[s[2]] === feature));
+  function around(entity) {
+    const all = withTime(entity);
+    if (!all.length) return null;
+    const from = all[0].at, to = Math.max(...all.map((r) => r.at + r.span)), more = Math.max(AROUND * all[0].span, 0.15 * (to - from));
+    return [Math.max(Math.min(low, from), from - more), Math.min(Math.max(high, to), to + more)];
+  }
+  function chart(entity, feature, title, [a, b], used) {
+    const mine = withTime(entity).map((r) => ({ r, c: r.why.find((c) => c.feature === feature) })).filter((p) => p.c);
+    const within = (p) => p[0] >= a && p[0] < b, line = (lineOf(entity, feature) || [0, 0, 0, []])[3].filter(within), ys = [];
     for (const p of mine) for (const v of [p.c.actual, p.c.typical, p.c.lower, p.c.upper]) if (v !== null) ys.push(v);
     for (const p of line) if (p[1] !== null) ys.push(p[1]);
     if (!ys.length) return null;
-    const span = mine.length ? mine[0].r.span : 1, a = Math.min(...xs), b = Math.max(...xs) + span, W = 1200, H = 190, x0 = 70, x1 = W - 20, y0 = 12, y1 = 155;
+    const span = mine.length ? mine[0].r.span : 1, W = wide, H = 190, x0 = 70, x1 = W - 20, y0 = 12, y1 = 155;
     let lo = Math.min(0, ...ys), hi = Math.max(...ys); if (hi === lo) hi = lo + 1;
-    const X = (t) => x0 + ((x1 - x0) * (t - a)) / (b - a), Y = (v) => y1 - ((y1 - y0) * (Math.min(hi, Math.max(lo, v)) - lo)) / (hi - lo), f = (n) => n.toFixed(1);
-    const svg = g("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${title} of ${entity} over time: actual against typical; the values stand in the table below.` });
+    const X = (t) => x0 + ((x1 - x0) * (Math.min(b, Math.max(a, t)) - a)) / (b - a), Y = (v) => y1 - ((y1 - y0) * (Math.min(hi, Math.max(lo, v)) - lo)) / (hi - lo), f = (n) => n.toFixed(1);
+    const svg = g("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${title} of ${entity} from ${time(a)} to ${time(b)}: actual against typical; the values stand in the table below.` });
     for (const q of [0, 0.5, 1]) { const v = lo + (hi - lo) * q; svg.append(g("line", { class: "grid", x1: x0, x2: x1, y1: Y(v), y2: Y(v) }), g("text", { x: x0 - 6, y: Y(v) + 4, "text-anchor": "end", text: num(v) })); }
+    // Where nothing was seen: of a value of a keyword nobody kept count, but not of the entity.
+    const known = line.length ? line : (lineOf(entity, null) || [0, 0, 0, []])[3].filter(within);
+    known.forEach((p, i) => { if (p[1] === null) { used.add("none"); svg.append(g("line", { class: "none", x1: f(X(p[0])), x2: f(X(i + 1 < known.length ? known[i + 1][0] : p[0] + span)), y1, y2: y1 })); } });
     for (const p of mine) {
-      const l = p.c.lower === null ? lo : p.c.lower, u = p.c.upper === null ? (p.c.lower === null ? null : hi) : p.c.upper, w = Math.max(7, X(p.r.at + p.r.span) - X(p.r.at)), x = X(p.r.at + p.r.span / 2) - w / 2;
-      if (u !== null) svg.append(g("rect", { class: "band", x: f(x), width: f(w), y: f(Y(u)), height: f(Math.max(1, Y(l) - Y(u))) }));
-      if (p.c.typical !== null) svg.append(g("line", { class: "typical", x1: f(x), x2: f(x + w), y1: f(Y(p.c.typical)), y2: f(Y(p.c.typical)) }));
+      const l = p.c.lower === null ? lo : p.c.lower, u = p.c.upper === null ? (p.c.lower === null ? null : hi) : p.c.upper, middle = X(p.r.at + p.r.span / 2), w = Math.max(9, X(p.r.at + p.r.span) - X(p.r.at)), x = middle - w / 2;
+      if (u !== null) { used.add("band"); svg.append(g("rect", { class: "band", x: f(x), width: f(w), y: f(Y(u)), height: f(Math.max(1, Y(l) - Y(u))) })); }
+      if (p.c.typical !== null) { used.add("typical"); svg.append(g("line", { class: "typical", x1: f(x - 5), x2: f(x + w + 5), y1: f(Y(p.c.typical)), y2: f(Y(p.c.typical)) })); }
+      if (p.c.typical !== null && p.c.actual !== null) svg.append(g("line", { class: "gap", x1: f(middle), x2: f(middle), y1: f(Y(p.c.typical)), y2: f(Y(p.c.actual)) }));
     }
     let run = [];
-    const flush = () => { if (run.length > 1) svg.append(g("polyline", { class: "actual", points: run.join(" ") })); else if (run.length) { const [x, y] = run[0].split(","); svg.append(g("circle", { cx: x, cy: y, r: 1.6, class: "actual" })); } run = []; };
+    const flush = () => { if (run.length > 1) used.add("actual"); if (run.length > 1) svg.append(g("polyline", { class: "actual", points: run.join(" ") })); else if (run.length) { const [x, y] = run[0].split(","); svg.append(g("circle", { cx: x, cy: y, r: 1.6, class: "actual" })); } run = []; };
     for (const p of line) if (p[1] === null) flush(); else run.push(f(X(p[0] + span / 2)) + "," + f(Y(p[1])));
     flush();
     for (const p of mine) if (p.c.actual !== null) svg.append(g("circle", { class: p.r.band + "-f", cx: f(X(p.r.at + span / 2)), cy: f(Y(p.c.actual)), r: 5, stroke: "currentColor", "stroke-width": 0.7 }, g("title", { text: `${time(p.r.at)}: actual ${num(p.c.actual)}, typical ${num(p.c.typical)}, score ${num(p.r.score)}` })));
-    const tick = STEPS.find((s) => (b - a) / s <= 8) || b - a;
-    for (let t = Math.ceil(a / tick) * tick; t <= b; t += tick) svg.append(g("text", { x: f(X(t)), y: y1 + 18, "text-anchor": t - a < tick / 4 ? "start" : b - t < tick / 4 ? "end" : "middle", text: b - a > 2 * 864e5 ? time(t).slice(5) : time(t, "clock") }));
-    return h("figure", { style: undefined, class: "fig" }, h("figcaption", { text: title }), svg);
+    svg.append(...axis(x0, x1, y1 + 18, a, b));
+    if (line.some((p, i) => i && p[0] - line[i - 1][0] > 1.5 * span)) used.every = lineOf(entity, feature)[4];
+    return h("figure", { class: "fig" }, h("figcaption", { text: title }), svg);
   }
+  const KEYS = { actual: ["line-s", "actual"], typical: ["dash-s", "typical at the finding"], band: ["band-s", "usual range"], none: ["none-s", "nothing seen"] };
 
   let shown = null;
   function open(entity, quiet) {
@@ -197,12 +225,18 @@
     shown = entity;
     const best = new Map();
     for (const r of e.rows) for (const c of r.why) { const b = best.get(c.feature) || { f: c.feature, t: c.title, s: 0 }; b.s += c.surprise || 0; best.set(c.feature, b); }
-    const charts = [...best.values()].sort((a, b) => b.s - a.s).slice(0, 3).map((b) => chart(entity, b.f, b.t)).filter(Boolean);
+    const range = around(entity), used = new Set(), by = [...best.values()].sort((x, y) => y.s - x.s), top = by.slice(0, 3);
+    // Of values of keywords only the findings are known: at least one chart shows what was before and after.
+    const lined = by.find((x) => lineOf(entity, x.f));
+    if (lined && !top.some((x) => lineOf(entity, x.f))) top[Math.min(2, top.length - 1)] = lined;
+    const charts = range ? top.map((x) => chart(entity, x.f, x.t, range, used)).filter(Boolean) : [];
     const strongest = [...e.rows].sort((a, b) => b.score - a.score);
-    $("h-entity").textContent = `${e.rows[0].field || "entity"}: ${entity || "(empty)"}`;
-    const facts = h("dl", { class: "facts" }, ...[["findings", num(e.rows.length)], ["highest score", num(e.max)], ["first", timeless ? "" : time(Math.min(...e.rows.map((r) => r.at)))], ["last", timeless ? "" : time(Math.max(...e.rows.map((r) => r.at)))]].filter((x) => x[1]).map(([t, v]) => h("div", {}, h("dt", { text: t }), h("dd", { text: v }))));
+    const field = e.rows[0].field;
+    $("h-entity").textContent = field === "_all" ? entity : `${field || "entity"}: ${entity || "(empty)"}`;
+    const facts = h("dl", { class: "facts" }, ...[["findings", num(e.rows.length)], ["highest score", num(e.max)], ["first", timeless ? "" : time(Math.min(...e.rows.map((r) => r.at)))], ["last", timeless ? "" : time(Math.max(...e.rows.map((r) => r.at)))], ["charts from", range ? time(range[0]) : ""], ["to", range ? time(range[1]) : ""]].filter((x) => x[1]).map(([t, v]) => h("div", {}, h("dt", { text: t }), h("dd", { text: v }))));
     fill("entity-body", h("p", { text: strongest[0].reason }), facts, ...charts,
-      charts.length ? legend([["line-s", "actual"], ["dash-s", "typical"], ["band-s", "usual range"], ["critical", "finding (colour: severity)"]]) : "",
+      charts.length ? legend([...Object.keys(KEYS).filter((k) => used.has(k)).map((k) => KEYS[k]), ["dot-s " + strongest[0].band, "finding (colour: severity)"]]) : "",
+      used.every > 1 ? h("p", { class: "hint", text: `Far from findings one value in ${num(used.every)} is drawn.` }) : "",
       h("p", {}, h("button", { type: "button", text: "List its findings", on: { click: () => narrow(entity) } })));
     $("entity").hidden = false;
     if (!quiet) { $("h-entity").focus(); $("entity").scrollIntoView({ block: "start" }); }
@@ -275,8 +309,11 @@
     fill("health", h("div", { class: "scroll" }, table(heads, r.jobs.map((x) => line(x)))), problems.length ? h("div", { class: "scroll" }, table([["Job"], ["Problem with the data"], ["Count", "n"], ["First example"]], problems)) : h("p", { class: "hint", text: "Nothing in the data had to be skipped." }), more);
   }
 
-  timeline(); lanes(); top(); filters(); list(); health();
+  const draw = () => { measure(); timeline(); lanes(); };
+  draw(); top(); filters(); list(); health();
   if (ranked.length) open(ranked[0].entity, true);
+  let later = 0;
+  addEventListener("resize", () => { clearTimeout(later); later = setTimeout(() => { const before = wide; measure(); if (wide !== before) { draw(); if (shown !== null) open(shown, true); } }, 150); });
   $("app").hidden = false;
   document.documentElement.dataset.ready = Math.round(performance.now());
 })();
