@@ -2,6 +2,7 @@
 
 use crate::model::anomaly::OTHER_ENTITIES;
 pub use crate::model::figure::number;
+use crate::model::figure::with_decimals;
 use crate::model::time::{is_timeless, iso};
 use crate::model::{Contributor, Job};
 
@@ -125,7 +126,7 @@ fn values(c: &Contributor) -> String {
     let range = holds_typical(c) && !(c.lower..=c.upper).contains(&c.actual);
     let others = [c.typical, c.lower, c.upper];
     let decimals = told_apart(c.actual, others.get(..if range { 3 } else { 1 }).unwrap_or_default());
-    let shown = |x: f64| decimals.map_or_else(|| number(x), |d| format!("{x:.d$}"));
+    let shown = |x: f64| decimals.map_or_else(|| number(x), |d| with_decimals(x, d));
     let (title, actual) = (title(c), shown(c.actual));
     // A value of a keyword feature, such as status 401: two numbers side by side would read as one.
     let seen = if c.feature.contains('=') { format!("{actual} x {title}") } else { format!("{title} {actual}") };
@@ -142,7 +143,7 @@ fn told_apart(actual: f64, others: &[f64]) -> Option<usize> {
     if !actual.is_finite() || !others.iter().all(|x| x.is_finite()) || is_apart(&number) {
         return None;
     }
-    (0..=12).find(|&d| is_apart(&|x| format!("{x:.d$}")))
+    (0..=12).find(|&d| is_apart(&|x| with_decimals(x, d)))
 }
 
 fn span_text(start_ms: i64, span_ms: i64) -> String {
