@@ -176,7 +176,7 @@ fn contributors(d: &Value) -> Vec<String> {
             number_at(v, "/actual"),
             number_at(v, "/typical"),
             number_at(v, "/surprise"),
-            printable(text(v, "/reference").as_bytes(), 40)
+            printable(text(v, "/reference").as_bytes(), SHOWN)
         ));
     }
     out
