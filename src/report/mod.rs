@@ -99,6 +99,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn documents_that_several_jobs_read_are_said_to_be_read_by_several() {
+        let run = |job: &str| RunDocument { job: job.into(), documents: 600, ..RunDocument::default() };
+        let (runs, jobs) = ([run("web"), run("ssh")], ["web".into(), "ssh".into()].to_vec());
+        let html = render(&Report { runs: &runs, jobs, ..Report::default() });
+        assert!(html.contains("<b>1,200</b> documents read by 2 jobs</li>"), "{html}");
+    }
+
+    #[test]
     fn hostile_values_stay_text() {
         let mut a = anomaly("</script><script>alert(1)</script>", 0, 90.0);
         a.reason = "\u{1b}[31m<img src=x onerror=alert(2)>\u{202e}gpj.exe\u{2028}\0".into();

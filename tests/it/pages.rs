@@ -224,6 +224,7 @@ fn ten_thousand_findings_open_quickly() {
     let took = ready_ms(&dom);
     eprintln!("10,000 findings: {} bytes, ready after {took} ms", html.len());
     assert!(dom.contains("10,000 of 10,000 findings"));
+    assert!(dom.contains("The 15 strongest of 1,000 entities."), "how many the heat map leaves out");
 }
 
 #[test]

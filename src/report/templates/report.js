@@ -131,6 +131,7 @@
     const head = h("tr", {}, h("td", { width: names + "px" }), from ? h("td", { colspan: Math.min(from, cells) }) : null);
     for (let i = from; i < cells; i += every) { const n = Math.min(every, cells - i); head.append(h("th", { scope: "colgroup", colspan: n, text: n * px < LABEL * 0.75 ? "" : label(first + i * cell, first, end, step) })); }
     const body = h("tbody"), grid = [];
+    if (ranked.length > LANES) $("lanes-of").textContent = `The ${LANES} strongest of ${num(ranked.length)} entities. `;
     ranked.slice(0, LANES).forEach((e, y) => {
       const best = new Array(cells).fill(null), n = new Array(cells).fill(0);
       for (const r of e.rows) if (r.at !== null && Math.abs(r.at) < 8e15) { const i = cellOf(r.at); n[i]++; if (best[i] === null || r.score > best[i]) best[i] = r.score; }
