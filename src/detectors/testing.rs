@@ -53,6 +53,10 @@ impl Rows {
         (self.bucket.imputed[row], self.bucket.doc_counts[row]) = (true, 0);
     }
 
+    pub(crate) fn come_back(&mut self, row: usize) {
+        (self.bucket.imputed[row], self.bucket.doc_counts[row]) = (false, 1);
+    }
+
     /// Learns a bucket with full weight and moves on.
     pub(crate) fn learn(&mut self, d: &mut dyn Detector, columns: &[Vec<f64>]) {
         let weights = vec![1.0; self.slots.len()];

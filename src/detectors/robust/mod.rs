@@ -156,7 +156,7 @@ impl Detector for Robust {
             for ((panel, judged), values) in self.panels.iter_mut().zip(&judged.panels).zip(&values) {
                 let moment = panel.season.moment(minute);
                 let seed = view.bucket.start_ms as u64;
-                let lesson = Lesson { moment, trust: (own * weight.clamp(0.0, 1.0)) as f32, keep, seed };
+                let lesson = Lesson { moment, trust: (own * weight.clamp(0.0, 1.0)) as f32, keep, is_silent: view.is_imputed(row), seed };
                 panel.learn(slot, values, judged, &lesson);
             }
         }

@@ -70,6 +70,7 @@ pub(super) struct Lesson {
     pub(super) moment: Moment,
     pub(super) trust: f32,
     pub(super) keep: bool,
+    pub(super) is_silent: bool,
     pub(super) seed: u64,
 }
 
@@ -158,8 +159,15 @@ impl Panel {
         entity.seen += 1.0;
         entity.doubted = if !lesson.keep { entity.doubted.saturating_add(1) } else { 0 };
         let accept = f32::from(entity.doubted) >= self.patience(&entity);
-        let pace =
-            Pace { horizon: self.horizon, trust: lesson.trust, keep: lesson.keep, teach: entity.doubted <= TEACH, doubted: entity.doubted, accept };
+        let pace = Pace {
+            horizon: self.horizon,
+            trust: lesson.trust,
+            keep: lesson.keep,
+            teach: entity.doubted <= TEACH,
+            doubted: entity.doubted,
+            accept,
+            is_silent: lesson.is_silent,
+        };
         self.begin_profile(slot, &mut entity, lesson.moment);
         let becomes_seasonal = !entity.is_seasonal && entity.has_profile && f32::from(entity.visited) > COVERED * self.season.cells() as f32;
         let days = self.days(&entity);

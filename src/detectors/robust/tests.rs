@@ -105,6 +105,56 @@ fn who_is_silent_or_outside_its_own_past_is_not_explained_by_features_that_are_s
 }
 
 #[test]
+fn who_comes_back_after_a_silence_is_as_usual_again() {
+    let (_, mut rows, mut d, mut noise) = trained();
+    for i in 0..8 {
+        rows.fall_silent(0);
+        let nothing = columns(&[0.0, 0.0]);
+        assert!(i > 0 || rows.score(d.as_ref(), &nothing)[0] > 6.0);
+        rows.learn_weighted(d.as_mut(), &nothing, &[0.0]);
+    }
+    rows.come_back(0);
+    for i in 8..48 {
+        let c = columns(&traffic(&mut noise, i));
+        let s = rows.score(d.as_ref(), &c)[0];
+        assert!(s < 3.0, "{} buckets after it came back: {s}, {:?}", i - 8, rows.explain(d.as_ref(), &c, 0));
+        rows.learn(d.as_mut(), &c);
+    }
+}
+
+#[test]
+fn without_a_feature_no_row_is_stranger_and_without_the_strongest_it_is_less() {
+    let (_, mut rows, mut d, mut noise) = trained();
+    let mut strange = 0;
+    for i in 0..2 * DAY {
+        let [mut requests, mut bytes] = traffic(&mut noise, i);
+        // Alone, together, against each other, and for some time.
+        match i % 37 {
+            5 => bytes *= 3.0,
+            11 => (requests, bytes) = (requests * 2.0, bytes * 2.0),
+            17 => (requests, bytes) = (requests * 1.3, bytes * 0.7),
+            23..27 => requests *= 1.2,
+            _ => {}
+        }
+        let c = columns(&[requests, bytes]);
+        let s = rows.score(d.as_ref(), &c)[0];
+        let without = |f: usize| {
+            let mut less = c.clone();
+            less[f][0] = f64::NAN;
+            rows.score(d.as_ref(), &less)[0]
+        };
+        assert!((0..2).all(|f| without(f) <= s), "{i}: {s}, {} without requests, {} without bytes", without(0), without(1));
+        if s > 3.0 {
+            strange += 1;
+            let strongest = usize::from(rows.explain(d.as_ref(), &c, 0)[0].feature == "bytes");
+            assert!(without(strongest) < s - 0.05, "{i}: {s}, {} without {strongest}", without(strongest));
+        }
+        rows.learn(d.as_mut(), &c);
+    }
+    assert!(strange > 20, "{strange}");
+}
+
+#[test]
 fn what_is_usual_does_not_move_with_how_far_out_a_value_is() {
     let job = job(&["bytes"]);
     let (mut rows, mut d, mut noise) = (Rows::new(&job, &["feed"]), detector(&job), Noise(3));

@@ -76,6 +76,8 @@ pub(super) struct Pace {
     pub(super) doubted: u16,
     /// The change has lasted: take it as the new normal.
     pub(super) accept: bool,
+    /// There were no documents: that was told as it was, and does not linger in what is remembered once they come again.
+    pub(super) is_silent: bool,
 }
 
 /// A hash of the exact value.
@@ -178,8 +180,8 @@ impl Track {
                 tail.learn(j.squares[i], if i < Statistic::OwnFast as usize { 1.0 } else { 0.5 });
             }
         }
-        for (memory, mean) in self.memories.iter_mut().zip(j.means) {
-            memory.mean = mean;
+        if !pace.is_silent {
+            self.memories.iter_mut().zip(j.means).for_each(|(memory, mean)| memory.mean = mean);
         }
         let repeats = fingerprint(x) == self.fingerprint;
         self.run = j.run;
