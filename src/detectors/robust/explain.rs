@@ -2,6 +2,7 @@
 
 use super::judge::{Judgement, Row, Statistic};
 use super::panel::Panel;
+use crate::model::figure::number;
 
 /// Half width of the band in standard deviations: about one bucket in 400 of a well-behaved feature lies outside.
 const BAND: f32 = 3.0;
@@ -67,7 +68,7 @@ impl Share {
             return self.reference.to_owned();
         }
         let expected =
-            self.beside.map_or_else(|| "expected beside its other features".to_owned(), |g| format!("expected at {} {}", name(g), short(value(g))));
+            self.beside.map_or_else(|| "expected beside its other features".to_owned(), |g| format!("expected at {} {}", name(g), number(value(g))));
         if self.reference.is_empty() { expected } else { format!("{expected}, {}", self.reference) }
     }
 }
@@ -82,13 +83,6 @@ fn strongest_other(relations: &[f32], row: &Row, f: usize) -> Option<usize> {
 /// What is left beside the other features has standard deviations of its own: how many of the feature's one of them is.
 fn unit_beside(j: &Judgement) -> f32 {
     if j.left.abs() > 1e-3 { (j.joint - j.implied) / j.left } else { 1.0 }
-}
-
-/// A number for people.
-fn short(x: f64) -> String {
-    let decimals = if x.abs() >= 100.0 || x.fract() == 0.0 { 0 } else { 2 };
-    let text = format!("{x:.decimals$}");
-    if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 fn weight(j: &Judgement) -> f64 {

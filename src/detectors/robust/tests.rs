@@ -1,5 +1,6 @@
 use super::super::testing::{Rows, job};
 use super::*;
+use crate::model::figure::number;
 
 /// A fixed stream of standard normal numbers.
 struct Noise(u64);
@@ -80,7 +81,7 @@ fn what_does_not_fit_the_other_features_is_told_with_the_one_that_says_so() {
     let (requests, bytes) = ((requests * 1.08).round(), bytes * 0.75);
     let why = rows.explain(d.as_ref(), &columns(&[requests, bytes]), 0);
     for c in &why {
-        let other = if c.feature == "bytes" { format!("requests {requests}") } else { format!("bytes sent {bytes:.0}") };
+        let other = if c.feature == "bytes" { format!("requests {}", number(requests)) } else { format!("bytes sent {}", number(bytes)) };
         assert_eq!(c.reference, format!("expected at {other}"), "{why:?}");
         assert!(c.lower.is_nan() || c.actual < c.lower || c.actual > c.upper, "{why:?}");
     }
