@@ -9,9 +9,10 @@ const MOST_TRIED: usize = 64;
 const USUAL: (f64, f64) = (0.05, 0.95);
 
 /// Parts of `surprise` by feature, largest first, and the typical row. The parts sum to the surprise;
-/// the first is the feature whose return to typical lowers it most.
-pub(super) fn parts<M: RowModel>(model: &M, row: &[f64], surprise: f64) -> (Vec<(usize, f64)>, Vec<f64>) {
-    let typical = model.typical(row);
+/// the first is the feature whose return to typical lowers it most. Where no such return lowers it, typical is the middle of the rows
+/// that are known.
+pub(super) fn parts<M: RowModel>(model: &M, row: &[f64], surprise: f64, known: &Rows) -> (Vec<(usize, f64)>, Vec<f64>) {
+    let mut typical = model.typical(row);
     let mut features: Vec<usize> = (0..row.len()).collect();
     if features.len() > MOST_TRIED {
         // The gap is measured in units of the typical number, for want of a common one.
@@ -22,29 +23,48 @@ pub(super) fn parts<M: RowModel>(model: &M, row: &[f64], surprise: f64) -> (Vec<
         features.sort_by(|&a, &b| gap(b).total_cmp(&gap(a)).then(a.cmp(&b)));
         features.truncate(MOST_TRIED);
     }
-    let mut trials = Rows::new(row.len());
-    for &f in &features {
-        let mut trial = row.to_vec();
-        if let (Some(slot), Some(&t)) = (trial.get_mut(f), typical.get(f)) {
-            *slot = t;
+    let mut drops = drops(model, row, &features, &typical);
+    if drops.iter().all(|d| *d <= 0.0) {
+        let middles: Vec<f64> = (0..row.len()).map(|f| quantiles(known, f, [0.5])[0]).collect();
+        let others = self::drops(model, row, &features, &middles);
+        if others.iter().any(|d| *d > 0.0) {
+            (typical, drops) = (middles, others);
         }
-        trials.push(&trial);
     }
-    // In the scale of the model, which knows the row differently while it is among its training rows.
-    let mut own = Rows::new(row.len());
-    own.push(row);
-    let before = model.score(&own).first().copied().unwrap_or(0.0);
-    let drops: Vec<f64> = model.score(&trials).iter().map(|after| (before - after).max(0.0)).collect();
+    if drops.iter().all(|d| *d <= 0.0) {
+        // No single feature explains it, the row is unusual as a whole: all that are not as typical have the same share.
+        drops = features.iter().map(|&f| f64::from(u8::from(row.get(f) != typical.get(f)))).collect();
+    }
     let all: f64 = drops.iter().sum();
-    // Where no single feature explains it, the row is unusual as a whole: all have the same share.
-    let part = |drop: f64| if all > 0.0 { surprise * drop / all } else { surprise / features.len() as f64 };
-    let mut parts: Vec<(usize, f64)> = features.iter().zip(&drops).map(|(&f, &drop)| (f, part(drop))).collect();
+    let mut parts: Vec<(usize, f64)> = features.iter().zip(&drops).map(|(&f, &drop)| (f, surprise * drop / all.max(f64::MIN_POSITIVE))).collect();
     parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     (parts, typical)
 }
 
+/// By how much the model's score falls, feature by feature, when it alone is as in another row. In the scale of the model, which knows the
+/// row differently while it is among its training rows.
+fn drops<M: RowModel>(model: &M, row: &[f64], features: &[usize], other: &[f64]) -> Vec<f64> {
+    let mut trials = Rows::new(row.len());
+    trials.push(row);
+    for &f in features {
+        let mut trial = row.to_vec();
+        if let (Some(slot), Some(&t)) = (trial.get_mut(f), other.get(f)) {
+            *slot = t;
+        }
+        trials.push(&trial);
+    }
+    let scores = model.score(&trials);
+    let before = scores.first().copied().unwrap_or(0.0);
+    scores.iter().skip(1).map(|after| (before - after).max(0.0)).collect()
+}
+
 /// The range in which nine past rows in ten lie; `NaN` when nothing is known.
 pub(super) fn usual_range(rows: &Rows, feature: usize) -> (f64, f64) {
+    quantiles(rows, feature, [USUAL.0, USUAL.1]).into()
+}
+
+/// Quantiles of a feature; `NaN` when nothing is known.
+fn quantiles<const N: usize>(rows: &Rows, feature: usize, shares: [f64; N]) -> [f64; N] {
     let mut column = rows.column(feature);
     column.retain(|x| x.is_finite());
     column.sort_by(f64::total_cmp);
@@ -52,5 +72,5 @@ pub(super) fn usual_range(rows: &Rows, feature: usize) -> (f64, f64) {
         let last = column.len().checked_sub(1)?;
         column.get((last as f64 * share).round() as usize).copied()
     };
-    (at(USUAL.0).unwrap_or(f64::NAN), at(USUAL.1).unwrap_or(f64::NAN))
+    shares.map(|share| at(share).unwrap_or(f64::NAN))
 }

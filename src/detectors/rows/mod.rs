@@ -228,12 +228,12 @@ impl<M: RowModel> Detector for RowDetector<M> {
         let (rows, places) = self.rows(view);
         let Some(place) = places.iter().position(|&p| p == row) else { return Vec::new() };
         let surprise = self.score_one(view, row);
-        let parts = |model: &M| explain::parts(model, rows.row(place), surprise);
+        let known = if self.state.fitted_on.is_empty() { &rows } else { &self.state.fitted_on };
+        let parts = |model: &M| explain::parts(model, rows.row(place), surprise, known);
         let (parts, typical) = match &self.model {
             Some(model) => parts(model),
             None => self.with_first(view, &rows, |model, _| parts(model)),
         };
-        let known = if self.state.fitted_on.is_empty() { &rows } else { &self.state.fitted_on };
         let contributor = |(feature, part): (usize, f64)| {
             let spec = self.features.get(feature)?;
             let (lower, upper) = explain::usual_range(known, feature);
