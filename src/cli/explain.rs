@@ -10,9 +10,9 @@ use super::exit::Exit;
 use super::failed;
 use crate::cluster::{Call, path};
 use crate::config::{self, Environment};
+use crate::model::figure::number;
 use crate::model::problem::{counted, printable};
 use crate::model::time::{is_timeless, parse_time};
-use crate::score::explain::number;
 use crate::{app, source::files::open::words};
 
 /// Longest line of a file of findings that is looked at.

@@ -97,20 +97,19 @@ pub fn said(text: &str) {
 
 /// Says why a command did not do what it was asked for, on standard error: line by line, or as one JSON object. Gives the exit back.
 pub fn failed(is_json: bool, exit: Exit, message: &str) -> Exit {
-    if is_json {
-        tell!("{}", serde_json::json!({ "error": message, "exit_code": exit.code() }));
-    } else {
-        message.lines().for_each(|l| tell!("elkhound: {l}"));
-    }
+    tell_of(message, is_json.then(|| serde_json::json!({ "error": message, "exit_code": exit.code() })));
     exit
 }
 
 /// Says what is worth a word beside a result, on standard error.
 pub fn warned(is_json: bool, message: &str) {
-    if is_json {
-        tell!("{}", serde_json::json!({ "warning": message }));
-    } else {
-        message.lines().for_each(|l| tell!("elkhound: {l}"));
+    tell_of(message, is_json.then(|| serde_json::json!({ "warning": message })));
+}
+
+fn tell_of(message: &str, json: Option<serde_json::Value>) {
+    match json {
+        Some(json) => tell!("{json}"),
+        None => message.lines().for_each(|l| tell!("elkhound: {l}")),
     }
 }
 

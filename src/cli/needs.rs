@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::formats::LogFormat;
 use crate::formats::access_log::AccessLog;
-use crate::model::{Filter, Job};
+use crate::model::{FeatureSpec, Filter, Job};
 
 /// Fields of a job by what they are for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,15 +22,8 @@ pub struct Needs {
 impl Needs {
     /// The needs of a job.
     pub fn of(job: &Job) -> Self {
-        let mut judged: Vec<String> = Vec::new();
-        for spec in job.features.iter().chain(&job.value_features) {
-            let filter = spec.filter.iter().flat_map(|f| f.fields()).map(|(name, _)| name);
-            for name in spec.field.as_deref().into_iter().chain(filter) {
-                if !judged.iter().any(|j| j == name) {
-                    judged.push(name.to_owned());
-                }
-            }
-        }
+        let of_spec = |spec: &FeatureSpec| spec.field.iter().cloned().chain(spec.filter.iter().flat_map(names)).collect::<Vec<_>>();
+        let judged = each_once(job.features.iter().chain(&job.value_features).flat_map(of_spec));
         let mut out = Self { entity: job.entity_fields.clone(), chosen_by: job.filter.iter().flat_map(conditions).collect(), judged, from: "" };
         let fields = out.fields(job);
         let of_log = AccessLog.names(&[]);
@@ -47,14 +40,7 @@ impl Needs {
 
     /// All fields, the most needed first.
     pub fn fields(&self, job: &Job) -> Vec<String> {
-        let chosen = job.filter.iter().flat_map(Filter::fields).map(|(name, _)| name.to_owned());
-        let mut out: Vec<String> = Vec::new();
-        for name in self.entity.iter().cloned().chain(chosen).chain(self.judged.iter().cloned()) {
-            if !out.contains(&name) {
-                out.push(name);
-            }
-        }
-        out
+        each_once(self.entity.iter().cloned().chain(job.filter.iter().flat_map(names)).chain(self.judged.iter().cloned()))
     }
 
     /// All of it but where it comes from, in a line.
@@ -74,6 +60,17 @@ fn conditions(filter: &Filter) -> Vec<String> {
     match filter {
         Filter::In { field, values } => vec![format!("{field} = {}", values.join(" or "))],
         Filter::All(list) => list.iter().flat_map(conditions).collect(),
-        other => other.fields().into_iter().map(|(name, _)| name.to_owned()).collect(),
+        other => names(other),
     }
+}
+
+/// Names of the fields that a filter reads.
+fn names(filter: &Filter) -> Vec<String> {
+    filter.fields().into_iter().map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Every name once, where it comes first.
+fn each_once(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.filter(|name| seen.insert(name.clone())).collect()
 }

@@ -1,8 +1,7 @@
 //! The plain sentence: entity, feature, actual, typical, span, since when.
 
 use crate::model::anomaly::OTHER_ENTITIES;
-pub use crate::model::figure::number;
-use crate::model::figure::with_decimals;
+use crate::model::figure::{number, with_decimals};
 use crate::model::time::{is_timeless, iso};
 use crate::model::{Contributor, Job};
 
