@@ -1,6 +1,6 @@
 //! CSV files as rows of columns with a header: what `series` and `table` read.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -24,8 +24,8 @@ impl Columns {
     /// Opens a file (plain, gzip, zstd, or `-`) and reads its header.
     pub fn open(path: &Path) -> Result<Self, InputError> {
         let opened = open(path, &Arc::new(AtomicU64::new(0)))?;
-        let mut bytes = BufReader::with_capacity(MAX_HEADER_BYTES, opened.bytes);
-        let head = peek(&mut bytes).map_err(|e| InputError::missing(path, &e))?;
+        let mut rest = BufReader::with_capacity(MAX_HEADER_BYTES, opened.bytes);
+        let head = header_of(&mut rest).map_err(|e| InputError::missing(path, &e))?;
         if head.is_empty() {
             return Err(InputError::useless(path, "is empty"));
         }
@@ -33,16 +33,15 @@ impl Columns {
         if odd * 20 > head.len() {
             return Err(InputError::useless(path, "is a binary file, not CSV"));
         }
-        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
-        let line = head.split(|&b| b == b'\n').next().unwrap_or(head);
+        let line = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_end().to_vec();
         // A file of one column has no separator; any will do.
-        let separator = separator_of(line).unwrap_or(b',');
-        let bytes: Box<dyn Read + Send> = Box::new(bytes);
+        let separator = separator_of(&line).unwrap_or(b',');
+        let bytes: Box<dyn Read + Send> = Box::new(Cursor::new(head).chain(rest));
         let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).trim(csv::Trim::All).from_reader(bytes);
         let header = reader.byte_headers().map_err(|e| InputError::useless(path, format!("its header cannot be read: {e}")))?;
         let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).trim_start_matches('\u{feff}').to_owned()).collect();
         if names.iter().all(|n| n.parse::<f64>().is_ok()) {
-            let line = printable(line, 80);
+            let line = printable(&line, 80);
             return Err(InputError::useless(path, format!("has no header: its first line is numbers ({line}); put the names of the columns there")));
         }
         Ok(Self { names, reader, record: csv::ByteRecord::new() })
@@ -63,15 +62,22 @@ impl Columns {
     }
 }
 
-/// The first bytes of a stream, left in it.
-fn peek(bytes: &mut BufReader<Box<dyn Read + Send>>) -> std::io::Result<Vec<u8>> {
-    std::io::BufRead::fill_buf(bytes).map(<[u8]>::to_vec)
+/// The first line of a stream, however the stream hands it out; of a line without an end as much as a header may have.
+fn header_of(bytes: &mut BufReader<Box<dyn Read + Send>>) -> std::io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    std::io::BufRead::read_until(&mut bytes.take(MAX_HEADER_BYTES as u64), b'\n', &mut line)?;
+    Ok(line)
 }
 
 /// A finite number in a cell, else `NaN`.
 pub fn cell(record: &csv::ByteRecord, column: usize) -> f64 {
     let text = record.get(column).and_then(|c| std::str::from_utf8(c).ok());
     text.and_then(|t| t.parse::<f64>().ok()).filter(|x| x.is_finite()).unwrap_or(f64::NAN)
+}
+
+/// True for a cell that holds something, and no number at all.
+pub fn is_text(record: &csv::ByteRecord, column: usize) -> bool {
+    record.get(column).is_some_and(|c| !c.is_empty() && std::str::from_utf8(c).ok().and_then(|t| t.parse::<f64>().ok()).is_none())
 }
 
 #[cfg(test)]
@@ -94,13 +100,17 @@ mod tests {
         assert_eq!(rows("a,b\n1,\"x\n,y\"\n\n2\n").unwrap(), ["a/b", "1/x\n,y", "2"]);
         assert_eq!(rows("\u{feff}a;b\r\n1 ;2\r\n").unwrap(), ["a/b", "1/2"]);
         assert_eq!(rows("value\n5\n").unwrap(), ["value", "5"]);
+        assert_eq!(rows("timestamp;value\n1;2\n").unwrap(), ["timestamp/value", "1/2"], "a first name longer than what tells a packed file");
+        assert_eq!(rows("\u{feff}response_time\tvalue\n1\t2\n").unwrap(), ["response_time/value", "1/2"]);
     }
 
     #[test]
     fn a_file_without_header_or_text_says_so() {
         assert!(rows("1,2\n3,4\n").unwrap_err().contains("no header"));
+        assert!(rows("100000000,2\n3,4\n").unwrap_err().contains("(100000000,2)"));
         assert!(rows("").unwrap_err().contains("is empty"));
         assert!(rows("\0\u{1}\u{2}\u{3}").unwrap_err().contains("binary"));
+        assert!(rows("letters\0\u{1}\u{2}\u{3}").unwrap_err().contains("binary"));
     }
 
     #[test]

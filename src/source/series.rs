@@ -5,13 +5,13 @@
 
 use std::path::Path;
 
-use super::columns::{Columns, cell};
+use super::columns::{Columns, cell, is_text};
 use super::files::open::InputError;
 use super::{FetchStats, Fetched, Source, SourceError};
 use crate::features::extract::FeatureSet;
 use crate::features::gather::Gather;
 use crate::features::{Hit, RowTotals};
-use crate::model::problem::{counted, instead_of};
+use crate::model::problem::{counted, instead_of, printable};
 use crate::model::time::parse_time;
 use crate::model::{Bucket, EventBatch, Job, Problems, Window};
 
@@ -42,6 +42,8 @@ pub struct Samples {
     pub interval_ms: i64,
     /// What breaks the file off, if anything does.
     pub failure: Option<InputError>,
+    /// Values that are text, counted; an empty cell is just absent.
+    pub problems: Problems,
 }
 
 impl Samples {
@@ -59,13 +61,16 @@ impl Samples {
             (None, None) if columns.names.len() == 2 => 1 - time.min(1),
             (None, None) => return Err(no_column(path, "value", &columns.names)),
         };
-        let (mut samples, mut failure) = (Vec::new(), None);
+        let (mut samples, mut failure, mut problems) = (Vec::new(), None, Problems::default());
         loop {
             match columns.next_record() {
                 Ok(Some(record)) => {
                     let timestamp = String::from_utf8_lossy(record.get(time).unwrap_or_default()).into_owned();
-                    let time_ms = parse_time(&timestamp);
-                    samples.push(Sample { row: samples.len() as u64, timestamp, time_ms, value: cell(record, value) });
+                    let (row, time_ms) = (samples.len() as u64, parse_time(&timestamp));
+                    if is_text(record, value) {
+                        problems.add("bad_value", || format!("row {row}: `{}`", printable(record.get(value).unwrap_or_default(), 60)));
+                    }
+                    samples.push(Sample { row, timestamp, time_ms, value: cell(record, value) });
                 }
                 Ok(None) => break,
                 Err(what) => {
@@ -85,8 +90,14 @@ impl Samples {
             let name = &columns.names[time];
             return Err(InputError::useless(path, format!("no time of column `{name}` can be read (first: `{first}`)")));
         }
+        if let Some(bad) = problems.list().first()
+            && samples.iter().all(|s| s.value.is_nan())
+        {
+            let name = &columns.names[value];
+            return Err(InputError::useless(path, format!("no number of column `{name}` can be read (first: {})", bad.example)));
+        }
         let interval_ms = interval(&samples);
-        Ok(Self { samples, interval_ms, failure })
+        Ok(Self { samples, interval_ms, failure, problems })
     }
 }
 
@@ -121,7 +132,7 @@ impl SeriesSource {
         if let Some((other, _)) = set.fields.iter().find(|(name, _)| *name != field) {
             return Err(format!("a series has the one field `{field}`, and job `{}` reads `{other}`", job.id));
         }
-        let mut problems = Problems::default();
+        let mut problems = samples.problems.clone();
         for s in samples.samples.iter().filter(|s| s.time_ms.is_none()) {
             problems.add("bad_time", || format!("row {}: `{}`", s.row, s.timestamp));
         }
@@ -214,6 +225,8 @@ mod tests {
         assert!(values[2].is_nan());
         assert_eq!([values[0], values[1], values[3], values[4], values[5]], [1.0, 2.0, 4.0, 5.0, 6.0]);
         assert_eq!(s.samples[3].timestamp, "soon");
+        let bad = s.problems.list();
+        assert!(bad.len() == 1 && bad[0].kind == "bad_value" && bad[0].count == 1 && bad[0].example == "row 2: `x`", "{bad:?}");
     }
 
     #[test]
@@ -223,6 +236,8 @@ mod tests {
         assert!(samples("timestamp,a,b\n1,2,3\n").unwrap_err().contains("no column `value`"));
         assert!(samples("timestamp,vale,b\n1,2,3\n").unwrap_err().contains("(there are: timestamp, vale, b; did you mean `vale`?)"));
         assert!(samples("timestamp,value\nsoon,1\nlater,2\n").unwrap_err().contains("no time of column"));
+        assert!(samples("timestamp;value\n1;10844,5\n2;n/a\n").unwrap_err().contains("no number of column `value` can be read (first: row 0: `10844,5`)"));
+        assert!(samples("timestamp,value\n1,\n2,NaN\n").unwrap().problems.list().is_empty(), "what is absent is no mistake");
         assert_eq!(samples("temp,time\n5,1\n").unwrap().samples[0].value, 5.0);
     }
 }
