@@ -236,7 +236,9 @@ mod tests {
         assert!(samples("timestamp,a,b\n1,2,3\n").unwrap_err().contains("no column `value`"));
         assert!(samples("timestamp,vale,b\n1,2,3\n").unwrap_err().contains("(there are: timestamp, vale, b; did you mean `vale`?)"));
         assert!(samples("timestamp,value\nsoon,1\nlater,2\n").unwrap_err().contains("no time of column"));
-        assert!(samples("timestamp;value\n1;10844,5\n2;n/a\n").unwrap_err().contains("no number of column `value` can be read (first: row 0: `10844,5`)"));
+        assert!(
+            samples("timestamp;value\n1;10844,5\n2;n/a\n").unwrap_err().contains("no number of column `value` can be read (first: row 0: `10844,5`)")
+        );
         assert!(samples("timestamp,value\n1,\n2,NaN\n").unwrap().problems.list().is_empty(), "what is absent is no mistake");
         assert_eq!(samples("temp,time\n5,1\n").unwrap().samples[0].value, 5.0);
     }

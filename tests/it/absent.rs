@@ -142,6 +142,13 @@ fn a_preset_says_what_it_needs_and_which_names_of_the_file_that_most_likely_is()
     let (code, out, err) = scan(files.0.path(), &args, b"");
     assert!(code == 0 && out.contains("120 rows judged") && !err.contains("no entity"), "what it proposes works: {code} {out} {err}");
 
+    let plain = b"192.0.2.1 - - [09/Nov/2025:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n".repeat(3);
+    let (code, _, err) = scan(files.0.path(), &["-", "--preset", "web_service"], &plain);
+    assert!(
+        code == 65 && err.contains("no line has the field url.domain") && !err.contains("did you mean"),
+        "a field is no name for itself: {code} {err}"
+    );
+
     let raw = b"Mar 27 13:06:56 host sshd[1291]: Server listening on 0.0.0.0 port 22.\n";
     let (code, _, err) = scan(files.0.path(), &["-", "--preset", "ssh_auth"], raw);
     assert!(code == 65 && err.contains("the format is not known") && err.contains("from parsed documents (JSON lines, CSV)"), "{code} {err}");
@@ -177,6 +184,7 @@ fn columns_of_unknown_names_are_listed_with_the_options_that_help() {
     files.write("x.csv", "when,client,bytes\n2026-01-01T00:00:00Z,a,1\n2026-01-01T00:01:00Z,b,2\n");
     files.write("bare.csv", "2026-01-01,a,1\n2026-01-02,b,1\n");
     files.write("x.ndjson", "{\"when\":\"2026-01-01T00:00:00Z\",\"client\":\"a\"}\n");
+    files.write("one.ndjson", "{\"a\":1}\n{\"a\":2}\n");
     files.write("prose.txt", "To whom it may concern, hello\nthis is\nno table, at all, really\nand has no time\n");
     let hint = "looks like CSV with the columns when, client, bytes; none of them is known as the time (known: @timestamp, timestamp, time,";
     for (args, words) in [
@@ -189,6 +197,8 @@ fn columns_of_unknown_names_are_listed_with_the_options_that_help() {
             ["looks like JSON lines with the fields client, when; none of them is known as the time", "did you mean --map source.ip=client?"],
         ),
         (&["prose.txt"], ["the format is not known", "First line: To whom"]),
+        (&["one.ndjson"], ["looks like JSON lines with the fields a; none of them is known as the time", "--time NAME says which one it is"]),
+        (&["one.ndjson", "--format", "json"], ["looks like JSON lines with the fields a;", "--time NAME"]),
     ] {
         let (code, _, err) = scan(files.0.path(), args, b"");
         assert!(code == 65 && words.iter().all(|w| err.contains(w)), "{args:?}: {code} {err}");

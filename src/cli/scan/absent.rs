@@ -89,7 +89,8 @@ impl Absences {
             fields.push(Absent {
                 name: mapped.map_or(field.as_str(), |(_, name)| name).to_owned(),
                 features: specs(job).filter(|s| reads(s).contains(&field.as_str())).map(|s| s.name.clone()).collect(),
-                likely: likely(field, &names).filter(|_| !is_text).map(str::to_owned),
+                // A name that is the field itself is no hint: lines of this format may have it, and none has.
+                likely: likely(field, &names).filter(|name| !is_text && name != field).map(str::to_owned),
                 is_text,
                 is_mapped: mapped.is_some(),
                 field: field.clone(),

@@ -120,7 +120,7 @@ fn reason(args: &Args, outcome: &Outcome) -> String {
     let chosen_by = filter.find(|name| absences.fields.iter().any(|f| f.field == *name));
     match (total.documents, &args.train_until) {
         (0, _) if absences.is_wrong_map() => absences.lines(preset).join("\n"),
-        (0, _) if total.problems.is_empty() => match chosen_by {
+        (0, _) if total.problems.is_empty() && job.filter.is_some() => match chosen_by {
             Some(field) => format!(
                 "preset `{preset}` chooses its events by the field `{field}`, and no line has it; {}; `elkhound parts presets` lists the others",
                 way_out()

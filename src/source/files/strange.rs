@@ -37,7 +37,8 @@ pub(super) fn unknown(head: &[u8], lines: &[&[u8]], options: &ReadOptions) -> St
 pub(super) fn no_time(format: &dyn LogFormat, lines: &[&[u8]], options: &ReadOptions) -> Option<String> {
     let names = format.names(lines);
     let has = |time: &str| names.iter().any(|n| n.eq_ignore_ascii_case(time));
-    if names.len() < 2 {
+    // One name alone may be any line of text, for all that CSV says.
+    if names.len() < if format.part().name == "json" { 1 } else { 2 } {
         return None;
     }
     match &options.format_options.time_field {
