@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use crate::cluster::{ClusterError, ErrorKind};
+use crate::cluster::{Cluster, ClusterError, ErrorKind};
+use crate::setup::install::missing_templates;
 
 /// Where the configuration is.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -21,6 +22,12 @@ pub fn exit_of(error: &ClusterError) -> Exit {
         ErrorKind::Refused | ErrorKind::ReadOnly => Exit::Failure,
         _ => Exit::Unavailable,
     }
+}
+
+/// Why nothing may be written there yet: documents that come where no setup was leave mappings behind that no later setup can mend.
+pub async fn no_setup(cluster: &Cluster, prefix: &str) -> Result<Option<String>, ClusterError> {
+    let missing = missing_templates(cluster, prefix).await?;
+    Ok(missing.first().map(|first| format!("{first} is missing: run `elkhound setup` first, it installs templates and mappings")))
 }
 
 /// Runs a future to its end on a runtime of its own.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::connect::exit_of;
+use super::connect::{exit_of, no_setup};
 use super::exit::Exit;
 use super::failed;
 use super::page::Pages;
@@ -144,10 +144,14 @@ struct Cabinet {
 }
 
 impl Cabinet {
-    /// Connects. A second demo would go on behind the day of the first, so it is refused.
+    /// Connects. Refused before `setup`, and where a demo is already: a second one would go on behind the day of the first.
     async fn open(config: &Config, jobs: &[Job]) -> Result<Self, Failure> {
         let to = config.cluster.as_ref().ok_or_else(|| Failure(Exit::BadConfig, "--into: the configuration names no cluster".into()))?;
         let connection = connect(to).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
+        let refusal = no_setup(&connection.cluster, &config.indices.prefix).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
+        if let Some(message) = refusal {
+            return Err(Failure(Exit::BadConfig, message));
+        }
         let cabinet = Self { connection, prefix: config.indices.prefix.clone() };
         for job in jobs {
             let id = Self::job_id(job);

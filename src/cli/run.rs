@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::connect::ConfigFile;
+use super::connect::{ConfigFile, no_setup};
 use super::exit::Exit;
 use super::failed;
 use crate::app::{self, Connection, Purpose};
@@ -20,7 +20,7 @@ use crate::report::status;
 use crate::schedule::backoff;
 use crate::schedule::clock::{Clock, SystemClock};
 use crate::schedule::runner::{Mode, Summary};
-use crate::setup::install;
+use crate::setup::retention;
 use crate::telemetry::{Telemetry, health, logging};
 
 /// Arguments of `run`.
@@ -134,6 +134,11 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
         _ => Purpose::Work,
     };
     let may_write = purpose != Purpose::DryRun;
+    if let (Purpose::Backfill, Mode::Range { from_ms, .. }) = (purpose, mode)
+        && let Some(warning) = retention::is_short_lived(from_ms, &config.indices, clock.now_ms())
+    {
+        tracing::warn!("{warning}");
+    }
     let connection = connected(config, (mode, may_write), &telemetry, clock.as_ref(), stop.clone()).await?;
     let Some(connection) = connection else { return Ok(Summary::default()) };
     let names: Vec<&str> = jobs.iter().map(|j| j.id.as_str()).collect();
@@ -159,15 +164,11 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
     failure.map_or(Ok(total), Err)
 }
 
-/// Connects, and refuses to write where no setup was: a worker that writes into indices without our mappings leaves behind what
-/// no later setup can mend.
+/// Connects, and refuses to write where no setup was.
 async fn attempt(cluster: &ClusterConfig, prefix: &str, may_write: bool) -> Result<Result<Connection, Failure>, ClusterError> {
     let connection = app::connect(cluster).await?;
-    let missing = if may_write { install::missing_templates(&connection.cluster, prefix).await? } else { Vec::new() };
-    Ok(match missing.first() {
-        None => Ok(connection),
-        Some(first) => Err(Failure(Exit::BadConfig, format!("{first} is missing: run `elkhound setup` first, it installs templates and mappings"))),
-    })
+    let refusal = if may_write { no_setup(&connection.cluster, prefix).await? } else { None };
+    Ok(refusal.map_or(Ok(connection), |message| Err(Failure(Exit::BadConfig, message))))
 }
 
 /// Connects; a worker that runs for ever waits for a cluster that is not there yet or fails for a while, any other gives up with

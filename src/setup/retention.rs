@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Kind;
 use crate::cluster::{Call, Cluster, ClusterError, ErrorKind, path};
 use crate::config::IndicesConfig;
+use crate::model::time::iso;
 
 /// First instant after the month of a monthly index of ours, milliseconds of the epoch; `None` for any other name.
 fn month_end_ms(name: &str, kind: Kind, prefix: &str) -> Option<i64> {
@@ -29,6 +30,17 @@ pub fn expired(names: &[String], indices: &IndicesConfig, now_ms: i64) -> Vec<St
         })
     };
     names.iter().filter(|n| is_expired(n)).cloned().collect()
+}
+
+/// What is worth a word before findings of a time are written: that they are older than what is kept, and until when.
+pub fn is_short_lived(from_ms: i64, indices: &IndicesConfig, now_ms: i64) -> Option<String> {
+    let kept_from_ms = now_ms.saturating_sub(Kind::Anomalies.keep_ms(indices)?);
+    (from_ms < kept_from_ms).then(|| {
+        format!(
+            "findings are kept by their time (`indices.retention.anomalies`): months that end before {} are deleted again soon, at the latest by the next `setup`",
+            iso(kept_from_ms)
+        )
+    })
 }
 
 /// Names of our monthly indices.
@@ -81,5 +93,8 @@ mod tests {
         assert_eq!(at("2026-02-01T00:00:00Z"), [] as [&str; 0]);
         assert_eq!(at("2026-02-02T00:00:00Z"), ["elkhound-runs-2026.01"]);
         assert_eq!(at("2026-03-03T00:00:00Z"), ["elkhound-anomalies-2026.01", "elkhound-runs-2026.01"]);
+        let short = |from: &str| is_short_lived(parse_time(from).unwrap(), &indices, parse_time("2026-03-03T00:00:00Z").unwrap());
+        assert!(short("2026-01-31T00:00:00Z").is_some_and(|w| w.contains("end before 2026-02-01T00:00:00")), "{:?}", short("2026-01-31T00:00:00Z"));
+        assert_eq!(short("2026-02-01T00:00:00Z"), None);
     }
 }

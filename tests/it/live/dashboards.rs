@@ -39,16 +39,13 @@ async fn set_up(engine: &Engine) {
     apply(&engine.cluster, &steps).await.unwrap_or_else(|e| panic!("{}: {e}", engine.name));
 }
 
-/// The demo's day, written into an engine by the program itself.
-fn play_into(engine: &Engine) {
+/// The demo's day, written into an engine by the program itself: its exit code, and what it said.
+fn play_into(engine: &Engine) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("elkhound.yaml");
     std::fs::write(&config, format!("{}\nindices: {{ prefix: {PREFIX} }}\n", engine.cluster_yaml())).unwrap();
-    let demo = |what: &str| Command::new(env!("CARGO_BIN_EXE_elkhound")).args(["demo", "--seed", "2", "--json", what]).arg(&config).output().unwrap();
-    let output = demo("--into");
-    assert!(output.status.success(), "{}: {}", engine.name, String::from_utf8_lossy(&output.stderr));
-    let again = demo("--into");
-    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("is in this cluster already"), "a second day is refused");
+    let output = Command::new(env!("CARGO_BIN_EXE_elkhound")).args(["demo", "--seed", "2", "--json", "--into"]).arg(&config).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// All documents of our indices: index, id, source.
@@ -123,6 +120,8 @@ async fn every_panel_shows_the_demos_day_on_every_engine_and_an_empty_cluster_wi
     let lately = Range { from_ms: now - 7 * DAY_MS, to_ms: now, interval_ms: 3_600_000 };
     for engine in &all {
         clean(engine).await;
+        let (code, why) = play_into(engine);
+        assert!(code == Some(78) && why.contains("run `elkhound setup` first"), "{}: {code:?} {why}", engine.name);
         set_up(engine).await;
         let folder = answers(engine, "empty");
         let empty = ask(engine, lately, &folder).await;
@@ -131,7 +130,10 @@ async fn every_panel_shows_the_demos_day_on_every_engine_and_an_empty_cluster_wi
         draw(&folder, true);
     }
     let Some((first, others)) = all.split_first() else { return };
-    play_into(first);
+    let (code, why) = play_into(first);
+    assert_eq!(code, Some(0), "{}: {why}", first.name);
+    let (code, why) = play_into(first);
+    assert!(code == Some(1) && why.contains("is in this cluster already"), "a second day is refused: {code:?} {why}");
     let day = documents(first).await;
     for other in others {
         copy(&day, other).await;
