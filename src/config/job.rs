@@ -1,6 +1,6 @@
 //! Raw job -> [`Job`]: defaults, then the preset, then what was typed; every mistake noted, every invariant checked.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::section::{Mistakes, Section};
 use super::{features, filter, words};
@@ -86,6 +86,12 @@ fn merged(path: &str, typed: &Value, defaults: &Value, mistakes: &Mistakes) -> V
             }
         }
     }
+    if let Some(fields) =
+        typed_map.get("entity_fields").filter(|f| f.as_array().is_some_and(|f| !f.is_empty()) && out.get("entity_fields") != Some(f))
+    {
+        let noun = noun_of(fields);
+        put_all(&mut out, &Map::from_iter([("labels".to_owned(), json!({ "entity_noun": noun }))]));
+    }
     let mut typed_map = typed_map.clone();
     for (adding, to) in ADDING {
         if let (Some(Value::Array(more)), Some(Value::Array(base))) = (typed_map.get(*adding), typed_map.get(*to).or(out.get(*to))) {
@@ -98,6 +104,13 @@ fn merged(path: &str, typed: &Value, defaults: &Value, mistakes: &Mistakes) -> V
     }
     put_all(&mut out, &typed_map);
     Value::Object(out)
+}
+
+/// What entities of these fields are called: as in a preset that has them, otherwise plainly.
+fn noun_of(entity_fields: &Value) -> Value {
+    let all = presets::names().into_iter().filter_map(presets::find).filter_map(|p| super::load::parse_yaml(p.yaml).ok());
+    let same = all.into_iter().find(|p| p.get("entity_fields") == Some(entity_fields));
+    same.and_then(|p| p.pointer("/labels/entity_noun").cloned()).unwrap_or_else(|| json!("entity"))
 }
 
 fn put_all(out: &mut Map<String, Value>, from: &Map<String, Value>) {
@@ -274,7 +287,6 @@ fn check_detectors(path: &str, job: &Job, mistakes: &Mistakes) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn resolved(typed: Value) -> Result<Job, Vec<String>> {
         let defaults = json!({ "time_field": "@timestamp", "bucket_span": "5m", "min_score": 50 });
@@ -295,6 +307,15 @@ mod tests {
         assert_eq!((job.min_score, job.preset.as_deref(), job.labels.category.as_str()), (60.0, Some("web_access"), "web"));
         assert_eq!(job.features.last().map(|f| f.name.as_str()), Some("posts"));
         assert!(job.features.len() > 6);
+        let noun = |keys: Value| {
+            let mut all = json!({ "id": "w", "preset": "web_access", "index": "w-*" });
+            keys.as_object().unwrap().iter().for_each(|(k, v)| all[k] = v.clone());
+            resolved(all).unwrap().labels.entity_noun
+        };
+        assert_eq!(noun(json!({})), "client");
+        assert_eq!(noun(json!({ "entity_fields": ["user.name"] })), "user", "as a preset of these entities calls them");
+        assert_eq!(noun(json!({ "entity_fields": ["source.ip", "user_agent.name"] })), "entity");
+        assert_eq!(noun(json!({ "entity_fields": ["user.name"], "labels": { "entity_noun": "account" } })), "account");
         let least = |keys: Value| {
             let mut all = json!({ "id": "m", "preset": "metrics", "index": "m-*" });
             keys.as_object().unwrap().iter().for_each(|(k, v)| all[k] = v.clone());
