@@ -11,6 +11,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Name of the contributor that stands for what other entities show at the time.
 pub const OTHER_ENTITIES: &str = "other_entities";
 
+/// Name of the contributor that stands for features of which none is surprising alone; these follow it, and add nothing themselves.
+pub const SEVERAL_FEATURES: &str = "several_features";
+
 /// What one feature (or one value of a keyword feature) added to the surprise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contributor {
@@ -42,6 +45,23 @@ impl Contributor {
     /// Of one value of a keyword feature, without words of its own.
     pub fn of_value(feature: &str, value: &str, actual: f64, typical: f64, surprise: f64, reference: &str) -> Self {
         Self::new(&format!("{feature}={value}"), actual, typical, surprise, reference)
+    }
+
+    /// Of features that are surprising only together: one contributor for all, and each of them after it.
+    pub fn of_several(each: Vec<Self>, surprise: f64) -> Vec<Self> {
+        let names: Vec<&str> = each.iter().map(Self::words).collect();
+        let title = match names.as_slice() {
+            [first, second, third, _, ..] => format!("{first}, {second}, {third} and {} more together", names.len() - 3),
+            [before @ .., last] if !before.is_empty() => format!("{} and {last} together", before.join(", ")),
+            _ => names.concat(),
+        };
+        let all = Self { title, ..Self::new(SEVERAL_FEATURES, f64::NAN, f64::NAN, surprise, "only together") };
+        std::iter::once(all).chain(each).collect()
+    }
+
+    /// Words for the feature: its title, or its name where it has none.
+    pub fn words(&self) -> &str {
+        if self.title.is_empty() { &self.feature } else { &self.title }
     }
 }
 

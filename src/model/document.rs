@@ -8,7 +8,7 @@ pub mod run;
 
 use serde_json::{Map, Value, json};
 
-use super::anomaly::SCHEMA_VERSION;
+use super::anomaly::{SCHEMA_VERSION, SEVERAL_FEATURES};
 use super::job::JobLabels;
 use super::time::{iso, parse_time};
 use super::{Anomaly, Contributor, Severity};
@@ -127,9 +127,10 @@ fn put_strongest(own: &mut Map<String, Value>, a: &Anomaly) {
     put_list(own, "contributors", &names);
 }
 
-/// Which way the strongest contributor went: `up`, `down`, `new` (nothing typical is known), `missing` (silence).
+/// Which way the strongest contributor went: `up`, `down`, `new` (nothing typical is known), `missing` (silence), `mixed` (several features).
 fn direction(imputed: bool, c: &Contributor) -> &'static str {
     match () {
+        () if c.feature == SEVERAL_FEATURES => "mixed",
         () if imputed || c.actual.is_nan() => "missing",
         () if c.typical.is_nan() => "new",
         () if c.actual < c.typical => "down",

@@ -1,9 +1,12 @@
 //! The plain sentence: entity, feature, actual, typical, span, since when.
 
-use crate::model::anomaly::OTHER_ENTITIES;
+use crate::model::anomaly::{OTHER_ENTITIES, SEVERAL_FEATURES};
 use crate::model::figure::{number, with_decimals};
 use crate::model::time::{is_timeless, iso};
 use crate::model::{Contributor, Job};
+
+/// Features named of several that are surprising only together.
+const MOST_TOLD_OF_SEVERAL: usize = 3;
 
 /// What a sentence is made of.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +32,7 @@ pub struct Finding<'a> {
 /// At most `max` contributors, strongest first, whose shares still sum to the same: the mildest are taken together as one,
 /// and what adds nothing is left out, unless nothing adds anything.
 pub fn strongest(mut list: Vec<Contributor>, max: usize) -> Vec<Contributor> {
-    if list.iter().any(|c| c.surprise > 0.0) {
+    if list.iter().any(|c| c.surprise > 0.0) && !list.iter().any(|c| c.feature == SEVERAL_FEATURES) {
         list.retain(|c| c.surprise > 0.0);
     }
     if list.len() > max {
@@ -59,9 +62,7 @@ pub fn reason(f: &Finding<'_>) -> String {
         return format!("{who} was unusual {when}.").replace(" .", ".");
     }
     let told = if f.imputed { usually } else { values };
-    let least = own(f.contributors).next().map_or(0.0, |first| 0.25 * first.surprise);
-    let own_facts = own(f.contributors).take(2).filter(|c| c.surprise >= least).map(told);
-    let facts = own_facts.chain(others(f)).collect::<Vec<_>>().join("; ");
+    let facts = own_facts(f, told).into_iter().chain(others(f)).collect::<Vec<_>>().join("; ");
     let mut out = match (f.imputed, has_time) {
         (true, _) => format!("{who} was silent {when}: {}; {facts}", nothing(f)),
         (false, true) => format!("{who}, {when}: {facts}"),
@@ -88,6 +89,18 @@ fn own(contributors: &[Contributor]) -> impl Iterator<Item = &Contributor> {
     contributors.iter().filter(|c| c.feature != OTHER_ENTITIES)
 }
 
+/// The strongest that the entity shows; of several features that are surprising only together, the first.
+fn own_facts(f: &Finding<'_>, told: impl Fn(&Contributor) -> String) -> Vec<String> {
+    if let Some((several, each)) = f.contributors.split_first().filter(|(first, _)| first.feature == SEVERAL_FEATURES) {
+        let more = each.len().saturating_sub(MOST_TOLD_OF_SEVERAL);
+        let rest = (more > 0).then(|| format!("and {more} more"));
+        let end = format!("unusual {}", several.reference);
+        return each.iter().take(MOST_TOLD_OF_SEVERAL).map(told).chain(rest).chain([end]).collect();
+    }
+    let least = own(f.contributors).next().map_or(0.0, |first| 0.25 * first.surprise);
+    own(f.contributors).take(2).filter(|c| c.surprise >= least).map(told).collect()
+}
+
 /// What other entities show, and whether that says more than what this one shows.
 fn others(f: &Finding<'_>) -> Option<String> {
     let c = f.contributors.iter().find(|c| c.feature == OTHER_ENTITIES)?;
@@ -108,11 +121,7 @@ fn usually(c: &Contributor) -> String {
         return c.reference.clone();
     }
     let range = if holds_typical(c) { format!(", {} to {}", number(c.lower), number(c.upper)) } else { String::new() };
-    format!("usually {} {} ({}{range})", title(c), number(c.typical), c.reference)
-}
-
-fn title(c: &Contributor) -> &str {
-    if c.title.is_empty() { &c.feature } else { &c.title }
+    format!("usually {} {} ({}{range})", c.words(), number(c.typical), c.reference)
 }
 
 fn holds_typical(c: &Contributor) -> bool {
@@ -126,7 +135,7 @@ fn values(c: &Contributor) -> String {
     let others = [c.typical, c.lower, c.upper];
     let decimals = told_apart(c.actual, others.get(..if range { 3 } else { 1 }).unwrap_or_default());
     let shown = |x: f64| decimals.map_or_else(|| number(x), |d| with_decimals(x, d));
-    let (title, actual) = (title(c), shown(c.actual));
+    let (title, actual) = (c.words(), shown(c.actual));
     // A value of a keyword feature, such as status 401: two numbers side by side would read as one.
     let seen = if c.feature.contains('=') { format!("{actual} x {title}") } else { format!("{title} {actual}") };
     if !c.typical.is_finite() {
@@ -227,6 +236,16 @@ mod tests {
         let row = Finding { job: &table, entity: "20", start_ms: 86_400_000, since_ms: 0, ..f };
         assert_eq!(reason(&row), "Row 20: 4xx responses 512, typical 3.25, usually 0 to 9 (own history).");
         assert_eq!(reason(&Finding { contributors: &[], ..row }), "Row 20 was unusual.");
+        let each = |n: usize| (0..n).map(|i| Contributor::new(["a", "b", "c", "d", "e"][i], 5.0, i as f64, 0.0, "past rows")).collect();
+        let several = Contributor::of_several(each(2), 3.0);
+        assert_eq!(strongest(several.clone(), 8).len(), 3, "features without a part of their own are still told");
+        let several = Finding { contributors: &several, ..row };
+        assert_eq!(message(&several), "job: unusual a and b together of a row");
+        assert_eq!(reason(&several), "Row 20: a 5, typical 0 (past rows); b 5, typical 1 (past rows); unusual only together.");
+        let many = Contributor::of_several(each(5), 3.0);
+        assert_eq!(many[0].title, "a, b, c and 2 more together");
+        let said = reason(&Finding { contributors: &many, ..row });
+        assert!(said.ends_with("; c 5, typical 2 (past rows); and 2 more; unusual only together."), "{said}");
     }
 
     #[test]

@@ -210,7 +210,7 @@ fn every_finding_of_a_scan_is_explained() {
     let looked = looking.0.lock().unwrap();
     println!(
         "\n{}",
-        json!({ "rows": looked.rows, "together": looked.together, "stubborn": looked.stubborn, "boxes": looked.boxes, "wrong": looked.wrong })
+        json!({ "rows": looked.rows, "together": looked.together, "stubborn": looked.stubborn, "several": looked.several, "boxes": looked.boxes, "wrong": looked.wrong })
     );
     assert!(looked.wrong.is_empty(), "{} of {:?}", looked.wrong.len(), looked.rows);
 }

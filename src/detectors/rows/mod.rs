@@ -229,26 +229,27 @@ impl<M: RowModel> Detector for RowDetector<M> {
         let Some(place) = places.iter().position(|&p| p == row) else { return Vec::new() };
         let surprise = self.score_one(view, row);
         let known = if self.state.fitted_on.is_empty() { &rows } else { &self.state.fitted_on };
-        let parts = |model: &M| explain::parts(model, rows.row(place), surprise, known);
-        let (parts, typical) = match &self.model {
-            Some(model) => parts(model),
-            None => self.with_first(view, &rows, |model, _| parts(model)),
+        let look = |model: &M| explain::why(model, rows.row(place), surprise, known);
+        let why = match &self.model {
+            Some(model) => look(model),
+            None => self.with_first(view, &rows, |model, _| look(model)),
         };
-        let contributor = |(feature, part): (usize, f64)| {
+        let contributor = |&(feature, part): &(usize, f64)| {
             let spec = self.features.get(feature)?;
             let (lower, upper) = explain::usual_range(known, feature);
             Some(Contributor {
                 feature: spec.name.clone(),
                 title: spec.title.clone(),
                 actual: view.bucket.value(feature, row),
-                typical: self.learning.scale.undo(typical.get(feature).copied().unwrap_or(f64::NAN)),
+                typical: self.learning.scale.undo(why.typical.get(feature).copied().unwrap_or(f64::NAN)),
                 lower: self.learning.scale.undo(lower),
                 upper: self.learning.scale.undo(upper),
                 surprise: part,
                 reference: if self.model.is_some() { "past rows".into() } else { "peers".into() },
             })
         };
-        parts.into_iter().filter_map(contributor).collect()
+        let each: Vec<Contributor> = why.parts.iter().filter_map(contributor).collect();
+        if why.only_together { Contributor::of_several(each, surprise) } else { each }
     }
 
     fn confidence(&self, _view: &BucketView<'_>, _row: usize) -> f64 {

@@ -133,3 +133,43 @@ fn wrong_options_are_refused_in_words() {
         assert!((part.build)(&Job::default(), &Options::new()).is_err());
     }
 }
+
+/// Surprise is the largest distance of any feature to the only known row, so that features which are equally far off lower it together only.
+struct Farthest {
+    known: Vec<f64>,
+    typical: Vec<f64>,
+}
+
+impl RowModel for Farthest {
+    type Settings = ();
+
+    fn fit(rows: &Rows, _settings: &(), _seed: u64) -> (Self, Vec<f64>) {
+        (Self { known: rows.row(0).to_vec(), typical: rows.row(0).to_vec() }, vec![0.0; rows.len()])
+    }
+
+    fn score(&self, rows: &Rows) -> Vec<f64> {
+        rows.iter().map(|row| row.iter().zip(&self.known).map(|(x, k)| (x - k).abs()).fold(0.0, f64::max)).collect()
+    }
+
+    fn typical(&self, _row: &[f64]) -> Vec<f64> {
+        self.typical.clone()
+    }
+}
+
+#[test]
+fn features_that_lower_the_surprise_only_together_are_told_as_one() {
+    let known = Rows::from_values(4, vec![0.0; 8]);
+    // Where the model's own idea of typical helps nobody, the least strange known row does.
+    for typical in [vec![0.0; 4], vec![9.0; 4]] {
+        let model = Farthest { known: vec![0.0; 4], typical };
+        let why = explain::why(&model, &[5.0, 1.0, -5.0, 0.0], 5.0, &known);
+        let mut members: Vec<usize> = why.parts.iter().map(|p| p.0).collect();
+        members.sort_unstable();
+        assert!(why.only_together && members == [0, 2] && [0, 2].iter().all(|&f| why.typical[f] == 0.0), "{:?} {:?}", why.parts, why.typical);
+        let single = explain::why(&model, &[5.0, 1.0, 0.0, 0.0], 5.0, &known);
+        assert!(!single.only_together && single.parts[0] == (0, 5.0), "{:?}", single.parts);
+    }
+    let nothing_is_less = Farthest { known: vec![0.0; 2], typical: vec![0.0; 2] };
+    let why = explain::why(&nothing_is_less, &[0.0, 0.0], 1.0, &Rows::from_values(2, vec![0.0; 2]));
+    assert!(!why.only_together && why.parts.iter().all(|p| p.1 == 0.0), "a row that is as typical as any has no reason: {:?}", why.parts);
+}

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use elkhound::model::anomaly::{OTHER_ENTITIES, SEVERAL_FEATURES};
 use elkhound::model::time::{DAY_MS, iso};
 use elkhound::model::{Anomaly, Bucket, Contributor, FeatureSpec, Job, ValueCounts};
 use elkhound::pipeline::models::Models;
 use elkhound::score::Scores;
 
-/// Detectors for which an absent value is a value: the middle of all. There the strongest is removed by going back to what is typical.
+/// Detectors for which an absent value is a value: the middle of all. There the strongest is removed by going back to what is typical; where it
+/// stands for several features, by all of them doing so.
 const IN_FULL_ROWS: [&str; 4] = ["table", "neighbours", "reconstruction", "isolation_forest"];
 
 /// Buckets that are played again to take back what a detector remembers.
@@ -36,6 +38,8 @@ pub struct Looked {
     /// Of those the rows whose score does not fall then either: what is typical of one feature need not fit all the others, and what has gone
     /// on for longer than is played again is not taken back.
     pub stubborn: usize,
+    /// For how many features the strongest contributor stands, where it is for several.
+    pub several: Vec<usize>,
     /// Rows with a rule box.
     pub boxes: usize,
     /// What does not hold.
@@ -83,15 +87,20 @@ impl Looked {
             wrong.extend(rule_is_wrong(job, bucket, row, &a.rule_box));
         }
         wrong.extend(sentence_is_wrong(job, a));
+        if a.contributors.first().is_some_and(|c| c.feature == SEVERAL_FEATURES) {
+            self.several.push(strongest(&a.contributors).len());
+        }
         let (now, top) = (scores.score(row), a.contributors.first().map_or(f64::NAN, |c| c.surprise));
         // What moves together falls together: the sentence names the second where it adds a quarter of the first.
         let named = a.contributors.iter().filter(|c| c.surprise >= 0.25 * top).count();
         // A row that is judged by itself needs no other rows.
         let (by_itself, row_there) = (alone(bucket, row), 0);
         let (bucket, row) = if score(models, &by_itself, row_there) == now { (&by_itself, row_there) } else { (bucket, row) };
-        let left_out = a.contributors.first().map_or(now, |c| self.score_left_out(models, bucket, row, c));
-        let alone = a.contributors.first().map_or(now, |c| self.score_without(models, bucket, row, c));
-        let without = if IN_FULL_ROWS.contains(&a.detector.as_str()) { alone } else { left_out };
+        let alone = if a.contributors.is_empty() { now } else { self.score_without(models, bucket, row, strongest(&a.contributors)) };
+        let without = match a.contributors.first() {
+            Some(c) if !IN_FULL_ROWS.contains(&a.detector.as_str()) => self.score_left_out(models, bucket, row, c),
+            _ => alone,
+        };
         if without.is_nan() || without >= now {
             wrong.push(format!("without the strongest the score is {without}, not lower; {:?}", a.contributors.first()));
         }
@@ -115,27 +124,27 @@ impl Looked {
                 less.columns[f][row] = f64::NAN;
                 score(models, &less, row)
             }
-            _ => self.score_without(models, bucket, row, c),
+            _ => self.score_without(models, bucket, row, std::slice::from_ref(c)),
         }
     }
 
-    /// Score of a row when one contributor is taken back to what is typical.
-    fn score_without(&self, models: &Models, bucket: &Bucket, row: usize, c: &Contributor) -> f64 {
+    /// Score of a row when the strongest contributor is taken back to what is typical: the features that it stands for.
+    fn score_without(&self, models: &Models, bucket: &Bucket, row: usize, strongest: &[Contributor]) -> f64 {
         let job = models.job();
-        if c.feature == "other_entities" {
+        if strongest.iter().any(|c| c.feature == OTHER_ENTITIES) {
             // What others showed before fades too: the same row by itself, a day later.
             let by_itself = alone(bucket, row);
             return score(models, &Bucket { start_ms: by_itself.start_ms + DAY_MS, ..by_itself }, 0);
         }
-        if is_remembered(c) {
-            return self.score_as_usual(job, &bucket.keys.text(row), REMEMBERED, &with_companions(job, std::slice::from_ref(c)));
+        if strongest.iter().any(is_remembered) {
+            return self.score_as_usual(job, &bucket.keys.text(row), REMEMBERED, &with_companions(job, strongest));
         }
         if bucket.imputed[row] {
             // Silence is taken back by what the entity shows when it is there.
             return self.score_as_usual(job, &bucket.keys.text(row), 1, &all_features(job));
         }
         let mut less = bucket.clone();
-        take_back(job, &mut less, row, c);
+        strongest.iter().for_each(|c| take_back(job, &mut less, row, c));
         score(models, &less, row)
     }
 
@@ -173,6 +182,17 @@ impl Looked {
             models.learn(&bucket, &claimed, &scores, &anomalies);
         }
         last
+    }
+}
+
+/// The strongest contributor; the features it stands for, where these are several, as far as they are told.
+fn strongest(contributors: &[Contributor]) -> &[Contributor] {
+    match contributors.split_first() {
+        Some((several, each)) if several.feature == SEVERAL_FEATURES => {
+            &each[..each.iter().position(|c| c.feature == "others").unwrap_or(each.len())]
+        }
+        Some((first, _)) => std::slice::from_ref(first),
+        None => &[],
     }
 }
 
