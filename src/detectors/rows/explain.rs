@@ -50,9 +50,11 @@ pub(super) fn why<M: RowModel>(model: &M, row: &[f64], surprise: f64, known: &Ro
             }
         }
         if !is_any(&drops)
-            && let Some(why) = together(model, row, &features, near, known)
+            && let Some((members, typical)) = together(model, row, &features, near, known)
         {
-            return why;
+            let is_one = members.len() == 1;
+            let parts = members.into_iter().map(|f| (f, if is_one { surprise } else { 0.0 })).collect();
+            return Why { parts, typical, only_together: !is_one };
         }
     }
     drops.iter_mut().for_each(|d| *d = d.max(0.0));
@@ -66,16 +68,14 @@ pub(super) fn why<M: RowModel>(model: &M, row: &[f64], surprise: f64, known: &Ro
     Why { parts, typical, only_together: false }
 }
 
-/// A few features that lower the surprise when they return together, to typical (`near`, with the drops of each) or to the least strange
-/// of some known rows. Those that harm least alone come first, until it is lower; then those are left out that it does not need.
-fn together<M: RowModel>(model: &M, row: &[f64], features: &[usize], near: (Vec<f64>, Vec<f64>), known: &Rows) -> Option<Why> {
+/// A few features that lower the surprise when they return together, and the row that they return to: typical (`near`, with the drops of
+/// each) or the least strange of some known rows. Those that harm least alone come first, until it is lower; then those are left out that
+/// it does not need.
+fn together<M: RowModel>(model: &M, row: &[f64], features: &[usize], near: (Vec<f64>, Vec<f64>), known: &Rows) -> Option<(Vec<usize>, Vec<f64>)> {
     let some: Vec<usize> = (0..known.len()).step_by(known.len().div_ceil(KNOWN_TRIED).max(1)).collect();
     let strangeness = model.score(&known.select(&some));
-    let plain = some.iter().zip(&strangeness).min_by(|a, b| a.1.total_cmp(b.1)).map(|(&i, _)| known.row(i).to_vec());
-    let plain = plain.map(|row_of_it| {
-        let drops = drops(model, row, features, &row_of_it);
-        (row_of_it, drops)
-    });
+    let plain = some.iter().zip(&strangeness).min_by(|a, b| a.1.total_cmp(b.1)).map(|(&i, _)| known.row(i));
+    let plain = plain.map(|plain| (plain.to_vec(), drops(model, row, features, plain)));
     std::iter::once(near)
         .chain(plain)
         .filter_map(|(typical, drops)| {
@@ -83,17 +83,17 @@ fn together<M: RowModel>(model: &M, row: &[f64], features: &[usize], near: (Vec<
             order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             let order: Vec<usize> = order.into_iter().map(|(f, _)| f).collect();
             let longer: Vec<&[usize]> = (0..order.len()).map(|last| &order[..=last]).collect();
-            let enough = self::falls(model, row, &longer, &typical).iter().position(|d| *d > 0.0)?;
+            let enough = falls(model, row, &longer, &typical).iter().position(|d| *d > 0.0)?;
             let mut members = order[..=enough].to_vec();
             for f in order[..=enough].iter().rev() {
                 let fewer: Vec<usize> = members.iter().copied().filter(|m| m != f).collect();
-                if self::falls(model, row, &[&fewer], &typical)[0] > 0.0 {
+                if falls(model, row, &[&fewer], &typical)[0] > 0.0 {
                     members = fewer;
                 }
             }
-            Some(Why { parts: members.into_iter().map(|f| (f, 0.0)).collect(), typical, only_together: true })
+            Some((members, typical))
         })
-        .min_by_key(|why| why.parts.len())
+        .min_by_key(|(members, _)| members.len())
 }
 
 /// By how much the model's score falls, feature by feature, when it alone is as in another row.

@@ -169,6 +169,11 @@ fn features_that_lower_the_surprise_only_together_are_told_as_one() {
         let single = explain::why(&model, &[5.0, 1.0, 0.0, 0.0], 5.0, &known);
         assert!(!single.only_together && single.parts[0] == (0, 5.0), "{:?}", single.parts);
     }
+    // One feature alone, which only the value of a known row shows, is told as one.
+    let known = Rows::from_values(2, [[0.0, 0.0]].into_iter().chain([[0.0, 9.0]; 31]).flatten().collect());
+    let model = Farthest { known: vec![0.0; 2], typical: vec![9.0; 2] };
+    let why = explain::why(&model, &[0.0, 9.0], 9.0, &known);
+    assert!(!why.only_together && why.parts == [(1, 9.0)] && why.typical[1] == 0.0, "{:?} {:?}", why.parts, why.typical);
     let nothing_is_less = Farthest { known: vec![0.0; 2], typical: vec![0.0; 2] };
     let why = explain::why(&nothing_is_less, &[0.0, 0.0], 1.0, &Rows::from_values(2, vec![0.0; 2]));
     assert!(!why.only_together && why.parts.iter().all(|p| p.1 == 0.0), "a row that is as typical as any has no reason: {:?}", why.parts);
