@@ -170,11 +170,14 @@ fn contributors(d: &Value) -> Vec<String> {
             (l, u) if l == "absent" && u == "absent" => "-".into(),
             (l, u) => format!("{l} to {u}"),
         };
+        // What stands for several features, or for the mildest, has no value of its own.
+        let (actual, typical) = match (number_at(v, "/actual"), number_at(v, "/typical")) {
+            (a, t) if a == "absent" && t == "absent" => ("-".into(), "-".into()),
+            both => both,
+        };
         out.push(format!(
-            "{:<32} {:>12} {:>12} {range:>25} {:>9}  {}",
+            "{:<32} {actual:>12} {typical:>12} {range:>25} {:>9}  {}",
             printable(title.as_bytes(), 32),
-            number_at(v, "/actual"),
-            number_at(v, "/typical"),
             number_at(v, "/surprise"),
             printable(text(v, "/reference").as_bytes(), SHOWN)
         ));
