@@ -75,9 +75,14 @@ pub fn cell(record: &csv::ByteRecord, column: usize) -> f64 {
     text.and_then(|t| t.parse::<f64>().ok()).filter(|x| x.is_finite()).unwrap_or(f64::NAN)
 }
 
-/// True for a cell that holds something, and no number at all.
-pub fn is_text(record: &csv::ByteRecord, column: usize) -> bool {
-    record.get(column).is_some_and(|c| !c.is_empty() && std::str::from_utf8(c).ok().and_then(|t| t.parse::<f64>().ok()).is_none())
+/// What is amiss with a cell that is no finite number, as a kind of problem: `absent_value` (empty, NaN or not there), `bad_value`.
+pub fn lack(record: &csv::ByteRecord, column: usize) -> Option<&'static str> {
+    let Some(text) = record.get(column).filter(|c| !c.is_empty()) else { return Some("absent_value") };
+    match std::str::from_utf8(text).ok().and_then(|t| t.parse::<f64>().ok()) {
+        Some(x) if x.is_finite() => None,
+        Some(x) if x.is_nan() => Some("absent_value"),
+        _ => Some("bad_value"),
+    }
 }
 
 #[cfg(test)]
@@ -118,5 +123,8 @@ mod tests {
         let r = csv::ByteRecord::from(vec!["1e3", "", "NaN", "inf", "-0.5"]);
         assert_eq!((cell(&r, 0), cell(&r, 4)), (1000.0, -0.5));
         assert!([1, 2, 3, 9].iter().all(|&c| cell(&r, c).is_nan()));
+        let r = csv::ByteRecord::from(vec!["1e3", "", "NaN", "inf", "x"]);
+        let (absent, bad) = (Some("absent_value"), Some("bad_value"));
+        assert_eq!([0, 1, 2, 3, 4, 9].map(|c| lack(&r, c)), [None, absent, absent, bad, bad, absent]);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::columns::{Columns, cell, is_text};
+use super::columns::{Columns, cell, lack};
 use super::files::open::InputError;
 use super::{FetchStats, Fetched, Source, SourceError};
 use crate::features::extract::FeatureSet;
@@ -42,7 +42,7 @@ pub struct Samples {
     pub interval_ms: i64,
     /// What breaks the file off, if anything does.
     pub failure: Option<InputError>,
-    /// Values that are text, counted; an empty cell is just absent.
+    /// What is amiss with rows, counted: no value, text for a number, columns too many or too few, a time that goes back.
     pub problems: Problems,
 }
 
@@ -61,15 +61,25 @@ impl Samples {
             (None, None) if columns.names.len() == 2 => 1 - time.min(1),
             (None, None) => return Err(no_column(path, "value", &columns.names)),
         };
-        let (mut samples, mut failure, mut problems) = (Vec::new(), None, Problems::default());
+        let (mut samples, mut failure, mut problems) = (Vec::<Sample>::new(), None, Problems::default());
+        let (width, mut newest_ms) = (columns.names.len(), i64::MIN);
         loop {
             match columns.next_record() {
                 Ok(Some(record)) => {
                     let timestamp = String::from_utf8_lossy(record.get(time).unwrap_or_default()).into_owned();
                     let (row, time_ms) = (samples.len() as u64, parse_time(&timestamp));
-                    if is_text(record, value) {
-                        problems.add("bad_value", || format!("row {row}: `{}`", printable(record.get(value).unwrap_or_default(), 60)));
+                    let shown = |cell: &[u8]| format!("row {row}: `{}`", printable(cell, 60));
+                    if record.len() != width {
+                        problems.add("wrong_columns", || format!("row {row}: {} for a header of {width}", record.len()));
                     }
+                    if let Some(kind) = lack(record, value) {
+                        problems.add(kind, || shown(record.get(value).unwrap_or_default()));
+                    }
+                    if time_ms.is_some_and(|t| t < newest_ms) {
+                        problems
+                            .add("time_goes_back", || format!("{}; rows are judged as they stand, sort them by time", shown(timestamp.as_bytes())));
+                    }
+                    newest_ms = time_ms.map_or(newest_ms, |t| t.max(newest_ms));
                     samples.push(Sample { row, timestamp, time_ms, value: cell(record, value) });
                 }
                 Ok(None) => break,
@@ -90,7 +100,7 @@ impl Samples {
             let name = &columns.names[time];
             return Err(InputError::useless(path, format!("no time of column `{name}` can be read (first: `{first}`)")));
         }
-        if let Some(bad) = problems.list().first()
+        if let Some(bad) = problems.list().iter().find(|p| p.kind == "bad_value")
             && samples.iter().all(|s| s.value.is_nan())
         {
             let name = &columns.names[value];
@@ -225,8 +235,13 @@ mod tests {
         assert!(values[2].is_nan());
         assert_eq!([values[0], values[1], values[3], values[4], values[5]], [1.0, 2.0, 4.0, 5.0, 6.0]);
         assert_eq!(s.samples[3].timestamp, "soon");
-        let bad = s.problems.list();
-        assert!(bad.len() == 1 && bad[0].kind == "bad_value" && bad[0].count == 1 && bad[0].example == "row 2: `x`", "{bad:?}");
+        let amiss = |text: &str| {
+            samples(text).unwrap().problems.list().iter().map(|p| format!("{} x {}: {}", p.count, p.kind, p.example)).collect::<Vec<_>>()
+        };
+        let goes_back = "1 x time_goes_back: row 4: `1970-01-01 00:00:00`; rows are judged as they stand, sort them by time";
+        assert_eq!(amiss(text), ["1 x bad_value: row 2: `x`", goes_back]);
+        let ragged = ["2 x absent_value: row 1: ``", "1 x bad_value: row 2: `inf`", "1 x wrong_columns: row 1: 1 for a header of 2"];
+        assert_eq!(amiss("timestamp,value\n1,1\n2\n3,inf\n4,NaN\n"), ragged);
     }
 
     #[test]
@@ -239,7 +254,7 @@ mod tests {
         assert!(
             samples("timestamp;value\n1;10844,5\n2;n/a\n").unwrap_err().contains("no number of column `value` can be read (first: row 0: `10844,5`)")
         );
-        assert!(samples("timestamp,value\n1,\n2,NaN\n").unwrap().problems.list().is_empty(), "what is absent is no mistake");
+        assert_eq!(samples("timestamp,value\n1,\n2,NaN\n").unwrap().problems.count("absent_value"), 2, "what is absent is counted and no mistake");
         assert_eq!(samples("temp,time\n5,1\n").unwrap().samples[0].value, 5.0);
     }
 }

@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::columns::{Columns, cell};
+use super::columns::{Columns, cell, lack};
 use super::files::open::InputError;
 use super::{FetchStats, Fetched, Source, SourceError};
-use crate::model::problem::counted;
+use crate::model::problem::{counted, printable};
 use crate::model::time::DAY_MS;
 use crate::model::{Bucket, Job, Problems, Window};
 
 /// Share of the filled cells that have to be numbers for a column to count as numeric.
 const NUMERIC_SHARE: f64 = 0.5;
+/// Fewer rows to learn from are worth a word.
+const FEW_ROWS: usize = 100;
 /// What the keys of rows to learn from begin with; rows to score are named by their number alone.
 const TRAIN_PREFIX: &str = "train:";
 
@@ -27,8 +29,10 @@ pub struct Table {
     pub names: Vec<String>,
     /// `columns[c][row]`, `NaN` where the cell is no number.
     pub columns: Vec<Vec<f64>>,
-    /// Filled cells per column that are no number.
-    texts: Vec<usize>,
+    /// What is amiss with the cells of each column, counted.
+    amiss: Vec<Problems>,
+    /// Rows with more or fewer cells than the header.
+    ragged: Problems,
     /// What breaks the file off, if anything does.
     pub failure: Option<InputError>,
 }
@@ -38,15 +42,21 @@ impl Table {
     pub fn read(path: &Path) -> Result<Self, InputError> {
         let mut file = Columns::open(path)?;
         let width = file.names.len();
-        let (mut columns, mut texts) = (vec![Vec::new(); width], vec![0; width]);
-        let mut failure = None;
+        let (mut columns, mut amiss, mut ragged) = (vec![Vec::new(); width], vec![Problems::default(); width], Problems::default());
+        let (mut failure, names) = (None, file.names.clone());
         loop {
             match file.next_record() {
                 Ok(Some(record)) => {
+                    let row = columns.first().map_or(0, Vec::len);
+                    if record.len() != width {
+                        ragged.add("wrong_columns", || format!("row {row}: {} for a header of {width}", record.len()));
+                    }
                     for (c, column) in columns.iter_mut().enumerate() {
-                        let x = cell(record, c);
-                        texts[c] += usize::from(x.is_nan() && record.get(c).is_some_and(|t| !t.is_empty()));
-                        column.push(x);
+                        column.push(cell(record, c));
+                        if let Some(kind) = lack(record, c) {
+                            let shown = || printable(record.get(c).unwrap_or_default(), 60);
+                            amiss[c].add(kind, || format!("row {row}, column `{}`: `{}`", names[c], shown()));
+                        }
                     }
                 }
                 Ok(None) => break,
@@ -60,7 +70,7 @@ impl Table {
         if columns.first().is_none_or(Vec::is_empty) {
             return Err(failure.unwrap_or_else(|| InputError::useless(path, "has a header but no rows")));
         }
-        Ok(Self { names: file.names, columns, texts, failure })
+        Ok(Self { names, columns, amiss, ragged, failure })
     }
 
     /// How many rows there are.
@@ -70,7 +80,7 @@ impl Table {
 
     fn is_numeric(&self, c: usize) -> bool {
         let numbers = self.columns[c].iter().filter(|x| !x.is_nan()).count();
-        numbers > 0 && numbers as f64 >= NUMERIC_SHARE * (numbers + self.texts[c]) as f64
+        numbers > 0 && numbers as f64 >= NUMERIC_SHARE * (numbers as u64 + self.amiss[c].count("bad_value")) as f64
     }
 
     /// Numeric columns that the other table has too, or what is wrong.
@@ -95,6 +105,13 @@ impl Table {
         mine.chain(theirs).collect()
     }
 
+    /// What is amiss with rows and the cells of these columns.
+    fn problems(&self, names: &[String]) -> Problems {
+        let mut out = self.ragged.clone();
+        self.names.iter().zip(&self.amiss).filter(|(name, _)| names.contains(name)).for_each(|(_, amiss)| out.merge(amiss.clone()));
+        out
+    }
+
     fn bucket(&self, names: &[String], window: Window, prefix: &str) -> Bucket {
         let mut bucket = Bucket::empty(window.start_ms, window.len_ms(), 0, 0);
         for row in 0..self.rows() {
@@ -112,6 +129,7 @@ impl Table {
 pub struct TableSource {
     train: Option<Bucket>,
     test: Option<Bucket>,
+    problems: Problems,
 }
 
 impl TableSource {
@@ -119,17 +137,26 @@ impl TableSource {
     /// several tables apart.
     pub fn new(job: &Arc<Job>, train: &Table, test: &Table, prefix: &str) -> Self {
         let names: Vec<String> = job.features.iter().map(|f| f.name.clone()).collect();
-        Self { train: Some(train.bucket(&names, TRAIN_WINDOW, TRAIN_PREFIX)), test: Some(test.bucket(&names, TEST_WINDOW, prefix)) }
+        let mut problems = test.problems(&names);
+        problems.merge(train.problems(&names));
+        if train.rows() < FEW_ROWS {
+            let rows = counted(train.rows() as u64, "row", "rows");
+            problems.add("small_table_to_learn_from", || format!("{rows}; of less than {FEW_ROWS} little can be learned, and scores are too high"));
+        }
+        Self { train: Some(train.bucket(&names, TRAIN_WINDOW, TRAIN_PREFIX)), test: Some(test.bucket(&names, TEST_WINDOW, prefix)), problems }
     }
 }
 
 #[async_trait::async_trait]
 impl Source for TableSource {
     async fn fetch(&mut self, window: Window) -> Result<Fetched, SourceError> {
-        let bucket = if window == TRAIN_WINDOW { self.train.take() } else { self.test.take() };
+        let is_train = window == TRAIN_WINDOW;
+        let bucket = if is_train { self.train.take() } else { self.test.take() };
+        // Told with the rows to score: nobody looks at the window that is only learned from.
+        let problems = if is_train { Problems::default() } else { std::mem::take(&mut self.problems) };
         let buckets: Vec<Bucket> = bucket.into_iter().collect();
         let documents = buckets.iter().map(|b| b.rows() as u64).sum();
-        Ok(Fetched { buckets, stats: FetchStats { strategy: "file".into(), documents, ..FetchStats::default() }, problems: Problems::default() })
+        Ok(Fetched { buckets, stats: FetchStats { strategy: "file".into(), documents, ..FetchStats::default() }, problems })
     }
 
     async fn sample(&mut self, _: &[u8], _: Window, _: usize) -> Result<Vec<String>, SourceError> {
@@ -170,5 +197,25 @@ mod tests {
         assert_eq!((b.rows(), b.keys.get(0), b.value(0, 0), b.value(1, 0)), (1, &b"0"[..], 6.0, 5.0));
         assert_eq!(futures::executor::block_on(source.fetch(TRAIN_WINDOW)).unwrap().stats.documents, 2);
         assert!(table("x\n1\n").common(&table("y\n1\n")).is_err());
+    }
+
+    #[test]
+    fn cells_that_are_no_numbers_and_rows_of_other_widths_are_counted() {
+        let test = table("a,name,b\n1,x,inf\n2,y\n3,z,abc,4\n");
+        let spec = |n: &str| FeatureSpec { name: n.into(), kind: "mean".into(), field: Some(n.into()), ..FeatureSpec::default() };
+        let job = Arc::new(Job { features: vec![spec("a"), spec("b")], ..Job::default() });
+        let mut source = TableSource::new(&job, &table("a,b\n1,2\n3,\n"), &test, "");
+        assert!(futures::executor::block_on(source.fetch(TRAIN_WINDOW)).unwrap().problems.list().is_empty());
+        let told = futures::executor::block_on(source.fetch(TEST_WINDOW)).unwrap().problems;
+        let told: Vec<String> = told.list().iter().map(|p| format!("{} x {}: {}", p.count, p.kind, p.example)).collect();
+        assert_eq!(
+            told,
+            [
+                "2 x absent_value: row 1, column `b`: ``",
+                "2 x bad_value: row 0, column `b`: `inf`",
+                "1 x small_table_to_learn_from: 2 rows; of less than 100 little can be learned, and scores are too high",
+                "2 x wrong_columns: row 1: 2 for a header of 3",
+            ]
+        );
     }
 }

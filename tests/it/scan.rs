@@ -234,7 +234,8 @@ fn a_series_has_a_score_for_every_row_in_the_order_of_the_file() {
     files.write("group/cpu.csv", text);
     let (code, _, err) =
         scan(files.0.path(), &["--preset", "series", "--time", "timestamp", "--value", "value", "group/cpu.csv", "--scores", "s.csv"], b"");
-    assert_eq!((code, err.as_str()), (0, ""));
+    let back = "2 x time goes back (first: row 400: `2025-11-01 00:00:00`; rows are judged as they stand, sort them by time)";
+    assert_eq!((code, err), (0, format!("elkhound: 1 x absent value (first: row 401: ``)\nelkhound: {back}\n")));
     let scores = std::fs::read_to_string(files.path("s.csv")).unwrap();
     let rows: Vec<Vec<&str>> = scores.lines().map(|l| l.split(',').collect()).collect();
     assert_eq!(rows[0], ["file", "row", "timestamp", "score"]);
@@ -410,11 +411,13 @@ fn series_of_no_use_are_defined() {
     series("one.csv", &["5"]);
     series("missing.csv", &[""; 50]);
     series("huge.csv", &["1e308", "-1e308", "inf", "-inf", "nan", "1e999", "0", "3"].repeat(20));
-    for name in ["constant.csv", "one.csv", "missing.csv", "huge.csv"] {
+    let missing = "elkhound: 50 x absent value (first: row 0: ``)\n";
+    let huge = "elkhound: 20 x absent value (first: row 4: `nan`)\nelkhound: 60 x bad value (first: row 2: `inf`)\n";
+    for (name, said) in [("constant.csv", ""), ("one.csv", ""), ("missing.csv", missing), ("huge.csv", huge)] {
         let (code, _, err) = scan(files.0.path(), &["--preset", "series", "--time", "timestamp", "--value", "value", name, "--scores", "s.csv"], b"");
         let scores = std::fs::read_to_string(files.path("s.csv")).unwrap();
         let highest = scores.lines().skip(1).map(|l| l.rsplit(',').next().and_then(|s| s.parse::<f64>().ok()).unwrap()).fold(0.0, f64::max);
-        assert_eq!((code, err.as_str()), (0, ""), "{name}");
+        assert_eq!((code, err.as_str()), (0, said), "{name}");
         assert!(highest.is_finite() && (name == "huge.csv" || highest < 10.0), "{name}: {highest}");
     }
     files.write("timeless.csv", "value,other,third\n1,2,3\n4,5,6\n");
