@@ -92,8 +92,17 @@ pub enum Purpose {
     Work,
     /// Write anomalies and run documents of a range of the past; the live checkpoint stays where it is.
     Backfill,
-    /// Write nothing.
+    /// As work, and write nothing: go on from the state there is, and leave it as it is.
     DryRun,
+    /// As backfill, and write nothing.
+    DryBackfill,
+}
+
+impl Purpose {
+    /// True when anomalies and run documents are written.
+    pub fn is_writing(self) -> bool {
+        matches!(self, Self::Work | Self::Backfill)
+    }
 }
 
 /// A runner for a job of a cluster.
@@ -113,15 +122,21 @@ pub fn runner(
     let now = clock.clone();
     let sink = AnomalyIndex::new(to.cluster.clone(), prefix, Arc::new(move || now.now_ms()));
     let owner = format!("{}-{}", std::process::id(), clock.now_ms());
-    let store: Box<dyn StateStore> = match (&config.state.folder, purpose) {
-        (_, Purpose::Backfill | Purpose::DryRun) => Box::new(MemoryStore::default()),
-        (Some(folder), Purpose::Work) => Box::new(FolderStore::new(folder)),
-        (None, Purpose::Work) => Box::new(ClusterStore::new(to.cluster.clone(), prefix, owner)),
+    let live = || -> Box<dyn StateStore> {
+        match &config.state.folder {
+            Some(folder) => Box::new(FolderStore::new(folder)),
+            None => Box::new(ClusterStore::new(to.cluster.clone(), prefix, owner)),
+        }
+    };
+    let store: Box<dyn StateStore> = match purpose {
+        Purpose::Work => live(),
+        Purpose::DryRun => Box::new(MemoryStore::over(live())),
+        Purpose::Backfill | Purpose::DryBackfill => Box::new(MemoryStore::default()),
     };
     let options = Options {
         snapshot_every: config.state.snapshot_every,
         samples: config.evidence_samples,
-        is_writing: purpose != Purpose::DryRun,
+        is_writing: purpose.is_writing(),
         ..Options::default()
     };
     let pipeline = Pipeline::new(job, Box::new(source), vec![Box::new(sink)], store, options)?;

@@ -77,10 +77,15 @@ fn try_run(args: &Args, is_json: bool) -> Result<Exit, Failure> {
         say!("{} done, {}{dry}", counted(summary.windows, "window", "windows"), counted(summary.anomalies, "anomaly", "anomalies"));
         if mode == Mode::Once && summary.learned > 0 {
             say!(
-                "{} of them were only learned from: a first run learns its look-back before it reports; --from and --to report the past",
+                "{} of them were only learned from: a job that is new, or whose configuration changed, learns its look-back before it reports; --from and --to report the past",
                 summary.learned
             );
         }
+    }
+    if let (Mode::Range { from_ms, .. }, false) = (mode, args.dry_run)
+        && let Some(warning) = retention::is_short_lived(from_ms, &config.indices, SystemClock.now_ms())
+    {
+        super::warned(is_json, &warning);
     }
     Ok(Exit::Ok)
 }
@@ -129,16 +134,12 @@ async fn work(args: &Args, config: &Config, jobs: Vec<Job>, mode: Mode) -> Resul
         serve_health(config, &telemetry, stop.clone()).await?;
     }
     let purpose = match mode {
-        _ if args.dry_run => Purpose::DryRun,
+        Mode::Range { .. } if args.dry_run => Purpose::DryBackfill,
         Mode::Range { .. } => Purpose::Backfill,
+        _ if args.dry_run => Purpose::DryRun,
         _ => Purpose::Work,
     };
-    let may_write = purpose != Purpose::DryRun;
-    if let (Purpose::Backfill, Mode::Range { from_ms, .. }) = (purpose, mode)
-        && let Some(warning) = retention::is_short_lived(from_ms, &config.indices, clock.now_ms())
-    {
-        tracing::warn!("{warning}");
-    }
+    let may_write = purpose.is_writing();
     let connection = connected(config, (mode, may_write), &telemetry, clock.as_ref(), stop.clone()).await?;
     let Some(connection) = connection else { return Ok(Summary::default()) };
     let names: Vec<&str> = jobs.iter().map(|j| j.id.as_str()).collect();

@@ -37,7 +37,7 @@ pub fn is_short_lived(from_ms: i64, indices: &IndicesConfig, now_ms: i64) -> Opt
     let kept_from_ms = now_ms.saturating_sub(Kind::Anomalies.keep_ms(indices)?);
     (from_ms < kept_from_ms).then(|| {
         format!(
-            "findings are kept by their time (`indices.retention.anomalies`): months that end before {} are deleted again soon, at the latest by the next `setup`",
+            "what is kept goes by the time of the documents: findings of months that end before {} are deleted by the next `setup` or `run` (run documents earlier still), unless `indices.retention.anomalies` and `runs` say longer",
             iso(kept_from_ms)
         )
     })

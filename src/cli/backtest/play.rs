@@ -173,7 +173,7 @@ async fn range(config: &Config, job: Job, to: &Connection, (mode, name): (Mode, 
     let telemetry = Telemetry::new(Arc::new(|| 0));
     let (_stopper, stop) = watch::channel(false);
     let bar = progress::bar(&job.id, 1_000);
-    let mut runner = app::runner(config, job, to, Purpose::DryRun, Arc::new(SystemClock), &telemetry, stop).map_err(Stop::config)?;
+    let mut runner = app::runner(config, job, to, Purpose::DryBackfill, Arc::new(SystemClock), &telemetry, stop).map_err(Stop::config)?;
     let listener = Listener::new(truth);
     let watched = Arc::new(Watched(bar, mode));
     runner.listener = watched.clone();
