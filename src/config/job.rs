@@ -75,7 +75,14 @@ fn merged(path: &str, typed: &Value, defaults: &Value, mistakes: &Mistakes) -> V
     if let Some(wanted) = typed_map.get("preset").filter(|v| !v.is_null()) {
         match wanted.as_str().and_then(presets::find) {
             Some(preset) => match super::load::parse_yaml(preset.yaml) {
-                Ok(Value::Object(keys)) => put_all(&mut out, &keys),
+                Ok(Value::Object(mut keys)) => {
+                    let is_own = |key: &str| typed_map.get(key).is_some_and(|v| !v.is_null());
+                    // The preset's is for the preset's span: a job with a span of its own polls once a bucket.
+                    if is_own("bucket_span") && !is_own("frequency") {
+                        keys.remove("frequency");
+                    }
+                    put_all(&mut out, &keys);
+                }
                 Ok(_) => mistakes.add(format!("{path}.preset"), "the preset is no mapping", "this is a defect of this build"),
                 Err(e) => mistakes.add(format!("{path}.preset"), e, "this is a defect of this build"),
             },
@@ -312,6 +319,8 @@ mod tests {
             keys.as_object().unwrap().iter().for_each(|(k, v)| all[k] = v.clone());
             resolved(all).unwrap().labels.entity_noun
         };
+        let hourly = resolved(json!({ "id": "w", "preset": "web_access", "index": "w-*", "bucket_span": "1h" })).unwrap();
+        assert_eq!((hourly.bucket_span_ms, hourly.frequency_ms), (3_600_000, 3_600_000), "the preset's frequency is for its own span");
         assert_eq!(noun(json!({})), "client");
         assert_eq!(noun(json!({ "entity_fields": ["user.name"] })), "user", "as a preset of these entities calls them");
         assert_eq!(noun(json!({ "entity_fields": ["source.ip", "user_agent.name"] })), "entity");
