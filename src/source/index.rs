@@ -257,6 +257,14 @@ impl Source for IndexSource {
                 Ok(mut fetched) => {
                     fetched.stats.retries += restarts;
                     self.find_the_next(window, &mut fetched).await;
+                    if fetched.stats.documents > 0 && fetched.buckets.iter().all(|b| b.rows() == 0) {
+                        fetched.problems.add_many("no_entity", fetched.stats.documents, || {
+                            format!(
+                                "no document of the window has the field {}, so nothing is judged: `elkhound check` says what is there",
+                                self.job.entity_field()
+                            )
+                        });
+                    }
                     return Ok(fetched);
                 }
                 Err(e) => return Err(e.into()),

@@ -10,7 +10,7 @@ use crate::model::time::iso;
 const MAX_REASON: usize = 500;
 
 /// Kinds of problems that are more than a counted skip.
-const WARNED: &[&str] = &["model_over_age", "metrics_without_model"];
+const WARNED: &[&str] = &["model_over_age", "metrics_without_model", "no_entity"];
 
 /// Something that happened and that counters, status page and log should all know.
 pub(crate) trait Event {
