@@ -67,6 +67,10 @@ impl RowModel for NeighbourModel {
         };
         (0..row.len()).map(|c| self.scaler.unscale(c, middle(c))).collect()
     }
+
+    fn is_typical_of_nearest() -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(super) struct Why {
     pub parts: Vec<(usize, f64)>,
     /// The row that each was held against.
     pub typical: Vec<f64>,
+    /// True where that row is the model's own idea of typical.
+    pub is_models_own: bool,
     /// True where no single feature lowers the surprise, but all in `parts` do when they return together: they have no parts of their own.
     pub only_together: bool,
 }
@@ -38,7 +40,8 @@ pub(super) fn why<M: RowModel>(model: &M, row: &[f64], surprise: f64, known: &Ro
     }
     let is_any = |drops: &[f64]| drops.iter().any(|d| *d > 0.0);
     let mut drops = drops(model, row, &features, &typical);
-    if !is_any(&drops) {
+    let is_models_own = is_any(&drops);
+    if !is_models_own {
         let near = (typical.clone(), drops.clone());
         let common: Vec<_> = (0..row.len()).map(|f| quantiles(known, f, COMMON)).collect();
         for i in 0..COMMON.len() {
@@ -54,7 +57,7 @@ pub(super) fn why<M: RowModel>(model: &M, row: &[f64], surprise: f64, known: &Ro
         {
             let is_one = members.len() == 1;
             let parts = members.into_iter().map(|f| (f, if is_one { surprise } else { 0.0 })).collect();
-            return Why { parts, typical, only_together: !is_one };
+            return Why { parts, typical, is_models_own: false, only_together: !is_one };
         }
     }
     drops.iter_mut().for_each(|d| *d = d.max(0.0));
@@ -65,7 +68,7 @@ pub(super) fn why<M: RowModel>(model: &M, row: &[f64], surprise: f64, known: &Ro
     let all: f64 = drops.iter().sum();
     let mut parts: Vec<(usize, f64)> = features.iter().zip(&drops).map(|(&f, &drop)| (f, surprise * drop / all.max(f64::MIN_POSITIVE))).collect();
     parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    Why { parts, typical, only_together: false }
+    Why { parts, typical, is_models_own, only_together: false }
 }
 
 /// A few features that lower the surprise when they return together, and the row that they return to: typical (`near`, with the drops of

@@ -29,6 +29,11 @@ pub(super) trait RowModel: Send + Sized {
     /// What the row would usually look like.
     fn typical(&self, row: &[f64]) -> Vec<f64>;
 
+    /// True when that is what the nearest rows look like, not all of them.
+    fn is_typical_of_nearest() -> bool {
+        false
+    }
+
     /// True when its surprises keep their scale, so that they are not calibrated once more.
     fn is_calibrated() -> bool {
         false
@@ -234,6 +239,8 @@ impl<M: RowModel> Detector for RowDetector<M> {
             Some(model) => look(model),
             None => self.with_first(view, &rows, |model, _| look(model)),
         };
+        let nearest = if why.is_models_own && M::is_typical_of_nearest() { "nearest " } else { "" };
+        let reference = format!("{nearest}{}", if self.model.is_some() { "past rows" } else { "peers" });
         let contributor = |&(feature, part): &(usize, f64)| {
             let spec = self.features.get(feature)?;
             let (lower, upper) = explain::usual_range(known, feature);
@@ -245,7 +252,7 @@ impl<M: RowModel> Detector for RowDetector<M> {
                 lower: self.learning.scale.undo(lower),
                 upper: self.learning.scale.undo(upper),
                 surprise: part,
-                reference: if self.model.is_some() { "past rows".into() } else { "peers".into() },
+                reference: reference.clone(),
             })
         };
         let each: Vec<Contributor> = why.parts.iter().filter_map(contributor).collect();

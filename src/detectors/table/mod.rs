@@ -180,6 +180,10 @@ impl RowModel for TableModel {
         (0..self.width()).map(|c| self.scaler.unscale(c, middle(c))).collect()
     }
 
+    fn is_typical_of_nearest() -> bool {
+        true
+    }
+
     fn is_calibrated() -> bool {
         true
     }
