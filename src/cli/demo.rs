@@ -156,7 +156,7 @@ impl Cabinet {
         for job in jobs {
             let id = Self::job_id(job);
             if cabinet.store().load_checkpoint(&id).await.map_err(|e| e.to_string())?.is_some() {
-                let advice = format!("delete the indices {}-* or choose another indices.prefix", cabinet.prefix);
+                let advice = "choose another `indices.prefix` for this one, such as `elkhound-demo`, and set it up";
                 return Err(format!("a demo is in this cluster already (job `{id}`); {advice}").into());
             }
         }

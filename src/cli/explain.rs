@@ -19,6 +19,8 @@ use crate::{app, source::files::open::words};
 const MAX_LINE: u64 = 16 << 20;
 /// Characters of a value from the logs that are shown.
 const SHOWN: usize = 300;
+/// Characters of a link or a query.
+const COPIED: usize = 8_000;
 
 /// Arguments of `explain`.
 #[derive(Debug, Clone, clap::Args)]
@@ -142,8 +144,9 @@ fn lines(d: &Value) -> Vec<String> {
     fact("status", shown("/elkhound/status"));
     fact("documents", number_at(d, "/elkhound/doc_count"));
     fact("rule", shown("/elkhound/rule_box"));
-    fact("raw logs", shown("/elkhound/link"));
-    fact("query", shown("/elkhound/query"));
+    // These are for copying: cut they are of no use.
+    fact("raw logs", printable(text(d, "/elkhound/link").as_bytes(), COPIED));
+    fact("query", printable(text(d, "/elkhound/query").as_bytes(), COPIED));
     out.extend(contributors(d));
     let samples = d.pointer("/elkhound/sample/message").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let samples: Vec<String> = samples.map(|s| format!("  {}", printable(s.as_bytes(), SHOWN))).collect();

@@ -18,7 +18,7 @@ pub const CATALOGUE: &[Preset] = &[
     Preset {
         part: Part {
             name: "web_access",
-            description: "Client addresses of a web server: scans, floods, brute force, exfiltration.",
+            description: "Client addresses of a web server: scans, floods, brute force; exfiltration with `robust` added over sizes.",
             example: "{ id: web, preset: web_access, index: \"logs-nginx.access-*\" }",
         },
         yaml: include_str!("web_access.yaml"),

@@ -241,8 +241,14 @@ fn figures(alarms: &BTreeMap<&str, Vec<Run>>, truth: &Truth, labels: &[&Label], 
         precision: if is_known { share(true_alarms, count - unjudged) } else { f64::NAN },
         recall: share(delays.len(), labels.len()),
         alarms_per_day: count as f64 / days,
-        minutes_to_detect: sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN),
+        minutes_to_detect: median(&sorted),
     }
+}
+
+/// The median of ascending numbers, of an even count the mean of the middle two; `NaN` of none.
+fn median(sorted: &[f64]) -> f64 {
+    let at = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN);
+    (at(sorted.len().saturating_sub(1) / 2) + at(sorted.len() / 2)) / 2.0
 }
 
 #[cfg(test)]
