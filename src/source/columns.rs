@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use super::files::open::{InputError, open};
 use crate::formats::csv::separator_of;
 use crate::model::problem::printable;
+use crate::model::time::parse_time;
 
 /// Longest header line.
 const MAX_HEADER_BYTES: usize = 1 << 20;
@@ -40,9 +41,9 @@ impl Columns {
         let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).trim(csv::Trim::All).from_reader(bytes);
         let header = reader.byte_headers().map_err(|e| InputError::useless(path, format!("its header cannot be read: {e}")))?;
         let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).trim_start_matches('\u{feff}').to_owned()).collect();
-        if names.iter().all(|n| n.parse::<f64>().is_ok()) {
+        if names.iter().all(|n| n.parse::<f64>().is_ok() || parse_time(n).is_some()) {
             let line = printable(&line, 80);
-            return Err(InputError::useless(path, format!("has no header: its first line is numbers ({line}); put the names of the columns there")));
+            return Err(InputError::useless(path, format!("has no header: its first line is values ({line}); put the names of the columns there")));
         }
         Ok(Self { names, reader, record: csv::ByteRecord::new() })
     }
@@ -112,6 +113,7 @@ mod tests {
     #[test]
     fn a_file_without_header_or_text_says_so() {
         assert!(rows("1,2\n3,4\n").unwrap_err().contains("no header"));
+        assert!(rows("2026-03-01 00:00:00,11.288\n2026-03-01 00:01:00,11\n").unwrap_err().contains("(2026-03-01 00:00:00,11.288)"));
         assert!(rows("100000000,2\n3,4\n").unwrap_err().contains("(100000000,2)"));
         assert!(rows("").unwrap_err().contains("is empty"));
         assert!(rows("\0\u{1}\u{2}\u{3}").unwrap_err().contains("binary"));
