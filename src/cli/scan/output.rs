@@ -176,8 +176,9 @@ pub fn page(args: &Args, outcome: &Outcome, shown: &Shown) -> Result<(), Stop> {
 
 fn print_text(args: &Args, outcome: &Outcome, delivered: &Delivered, is_unjudged: bool) {
     let t = &outcome.total;
+    let done = if args.train_until.is_some() { "learned from or judged" } else { "judged" };
     say!(
-        "{}, {}, {}, {} judged, {}",
+        "{}, {}, {}, {} {done}, {}",
         counted(outcome.lines, "line", "lines"),
         counted(t.documents, "event", "events"),
         counted(t.buckets, "bucket", "buckets"),
