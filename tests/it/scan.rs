@@ -67,7 +67,7 @@ fn every_row_gets_a_score_and_the_attack_has_the_highest() {
     files.write("web.log", log());
     let (code, out, err) = scan(files.0.path(), &[&["web.log", "--out", "a.ndjson", "--html", "a.html"], &SCORES[..]].concat(), b"");
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(out.starts_with("1990 lines, 1990 events, 24 buckets,") || out.contains(" events, 24 buckets, 192 rows judged"), "{out}");
+    assert!(out.contains(" events, 24 buckets, 192 rows judged, "), "{out}");
     let scores = std::fs::read_to_string(files.path("scores.csv")).unwrap();
     assert_eq!(scores.lines().next(), Some("file,window,entity,score"));
     assert_eq!(scores.lines().count(), 1 + 192);
