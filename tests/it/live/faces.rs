@@ -209,6 +209,25 @@ async fn samples_are_the_same_lines_every_time() {
 }
 
 #[tokio::test]
+async fn a_window_whose_documents_all_lack_the_entity_is_no_quiet_success() {
+    let index = "elkhound-test-nobody";
+    let docs = documents(300, 5);
+    let window = Window::new(START, START + SPAN);
+    for engine in engines::all().await {
+        prepare(&engine, index, &docs).await;
+        for (field, is_told) in [("source.ip", false), ("client.nope", true)] {
+            let job = Job { entity_fields: vec![field.into()], ..job(index) };
+            let mut source = IndexSource::new(Arc::new(job), engine.cluster.clone(), engine.flavor.clone()).unwrap();
+            let fetched = source.fetch(window).await.unwrap_or_else(|e| panic!("{}: {e}", engine.name));
+            let told = fetched.problems.list();
+            let told: Vec<_> = told.iter().filter(|p| p.kind == "no_entity").map(|p| (p.count, p.example.contains(field))).collect();
+            assert!(fetched.stats.documents > 0, "{}", engine.name);
+            assert_eq!(told, if is_told { vec![(fetched.stats.documents, true)] } else { Vec::new() }, "{} {field}", engine.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn fifty_thousand_entities_cost_few_searches() {
     let index = "elkhound-test-many";
     let entities = 50_000;
