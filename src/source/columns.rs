@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::files::open::{InputError, open};
 use crate::formats::csv::separator_of;
+use crate::model::Problems;
 use crate::model::problem::printable;
 use crate::model::time::parse_time;
 
@@ -70,19 +71,28 @@ fn header_of(bytes: &mut BufReader<Box<dyn Read + Send>>) -> std::io::Result<Vec
     Ok(line)
 }
 
-/// A finite number in a cell, else `NaN`.
-pub fn cell(record: &csv::ByteRecord, column: usize) -> f64 {
-    let text = record.get(column).and_then(|c| std::str::from_utf8(c).ok());
-    text.and_then(|t| t.parse::<f64>().ok()).filter(|x| x.is_finite()).unwrap_or(f64::NAN)
+/// A finite number in a cell, or what is amiss with it, as a kind of problem: `absent_value` (empty, NaN or not there), `bad_value`.
+fn cell(record: &csv::ByteRecord, column: usize) -> Result<f64, &'static str> {
+    let text = record.get(column).filter(|c| !c.is_empty()).ok_or("absent_value")?;
+    match std::str::from_utf8(text).ok().and_then(|t| t.parse::<f64>().ok()) {
+        Some(x) if x.is_finite() => Ok(x),
+        Some(x) if x.is_nan() => Err("absent_value"),
+        _ => Err("bad_value"),
+    }
 }
 
-/// What is amiss with a cell that is no finite number, as a kind of problem: `absent_value` (empty, NaN or not there), `bad_value`.
-pub fn lack(record: &csv::ByteRecord, column: usize) -> Option<&'static str> {
-    let Some(text) = record.get(column).filter(|c| !c.is_empty()) else { return Some("absent_value") };
-    match std::str::from_utf8(text).ok().and_then(|t| t.parse::<f64>().ok()) {
-        Some(x) if x.is_finite() => None,
-        Some(x) if x.is_nan() => Some("absent_value"),
-        _ => Some("bad_value"),
+/// A finite number in a cell; else `NaN`, and what is amiss is counted, at a place that the first of its kind names.
+pub fn number(record: &csv::ByteRecord, column: usize, problems: &mut Problems, place: impl FnOnce() -> String) -> f64 {
+    cell(record, column).unwrap_or_else(|kind| {
+        problems.add(kind, || format!("{}: `{}`", place(), printable(record.get(column).unwrap_or_default(), 60)));
+        f64::NAN
+    })
+}
+
+/// Counts a row that has more or fewer cells than the header.
+pub fn check_width(record: &csv::ByteRecord, row: usize, width: usize, problems: &mut Problems) {
+    if record.len() != width {
+        problems.add("wrong_columns", || format!("row {row}: {} for a header of {width}", record.len()));
     }
 }
 
@@ -123,10 +133,11 @@ mod tests {
     #[test]
     fn cells_that_are_no_number_are_absent() {
         let r = csv::ByteRecord::from(vec!["1e3", "", "NaN", "inf", "-0.5"]);
-        assert_eq!((cell(&r, 0), cell(&r, 4)), (1000.0, -0.5));
-        assert!([1, 2, 3, 9].iter().all(|&c| cell(&r, c).is_nan()));
+        let number = |c: usize| super::number(&r, c, &mut Problems::default(), String::new);
+        assert_eq!((number(0), number(4)), (1000.0, -0.5));
+        assert!([1, 2, 3, 9].iter().all(|&c| number(c).is_nan()));
         let r = csv::ByteRecord::from(vec!["1e3", "", "NaN", "inf", "x"]);
         let (absent, bad) = (Some("absent_value"), Some("bad_value"));
-        assert_eq!([0, 1, 2, 3, 4, 9].map(|c| lack(&r, c)), [None, absent, absent, bad, bad, absent]);
+        assert_eq!([0, 1, 2, 3, 4, 9].map(|c| cell(&r, c).err()), [None, absent, absent, bad, bad, absent]);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::columns::{Columns, cell, lack};
+use super::columns::{Columns, check_width, number};
 use super::files::open::InputError;
 use super::{FetchStats, Fetched, Source, SourceError};
 use crate::features::extract::FeatureSet;
@@ -42,7 +42,7 @@ pub struct Samples {
     pub interval_ms: i64,
     /// What breaks the file off, if anything does.
     pub failure: Option<InputError>,
-    /// What is amiss with rows, counted: no value, text for a number, columns too many or too few, a time that goes back.
+    /// What is amiss with rows, counted: no value, text for a number, columns too many or too few, a time that cannot be read or goes back.
     pub problems: Problems,
 }
 
@@ -67,20 +67,19 @@ impl Samples {
             match columns.next_record() {
                 Ok(Some(record)) => {
                     let timestamp = String::from_utf8_lossy(record.get(time).unwrap_or_default()).into_owned();
-                    let (row, time_ms) = (samples.len() as u64, parse_time(&timestamp));
-                    let shown = |cell: &[u8]| format!("row {row}: `{}`", printable(cell, 60));
-                    if record.len() != width {
-                        problems.add("wrong_columns", || format!("row {row}: {} for a header of {width}", record.len()));
-                    }
-                    if let Some(kind) = lack(record, value) {
-                        problems.add(kind, || shown(record.get(value).unwrap_or_default()));
-                    }
-                    if time_ms.is_some_and(|t| t < newest_ms) {
-                        problems
-                            .add("time_goes_back", || format!("{}; rows are judged as they stand, sort them by time", shown(timestamp.as_bytes())));
+                    let (row, time_ms) = (samples.len(), parse_time(&timestamp));
+                    check_width(record, row, width, &mut problems);
+                    let value = number(record, value, &mut problems, || format!("row {row}"));
+                    match time_ms {
+                        None => problems.add("bad_time", || format!("row {row}: `{timestamp}`")),
+                        Some(t) if t < newest_ms => {
+                            let shown = printable(timestamp.as_bytes(), 60);
+                            problems.add("time_goes_back", || format!("row {row}: `{shown}`; rows are judged as they stand, sort them by time"));
+                        }
+                        Some(_) => {}
                     }
                     newest_ms = time_ms.map_or(newest_ms, |t| t.max(newest_ms));
-                    samples.push(Sample { row, timestamp, time_ms, value: cell(record, value) });
+                    samples.push(Sample { row: row as u64, timestamp, time_ms, value });
                 }
                 Ok(None) => break,
                 Err(what) => {
@@ -142,12 +141,8 @@ impl SeriesSource {
         if let Some((other, _)) = set.fields.iter().find(|(name, _)| *name != field) {
             return Err(format!("a series has the one field `{field}`, and job `{}` reads `{other}`", job.id));
         }
-        let mut problems = samples.problems.clone();
-        for s in samples.samples.iter().filter(|s| s.time_ms.is_none()) {
-            problems.add("bad_time", || format!("row {}: `{}`", s.row, s.timestamp));
-        }
-        let buckets = place(samples);
-        Ok(Self { entity: entity.to_owned(), set, buckets, values: samples.samples.iter().map(|s| s.value).collect(), next: 0, problems })
+        let values = samples.samples.iter().map(|s| s.value).collect();
+        Ok(Self { entity: entity.to_owned(), set, buckets: place(samples), values, next: 0, problems: samples.problems.clone() })
     }
 
     /// The window of every sample, in order.
@@ -239,7 +234,7 @@ mod tests {
             samples(text).unwrap().problems.list().iter().map(|p| format!("{} x {}: {}", p.count, p.kind, p.example)).collect::<Vec<_>>()
         };
         let goes_back = "1 x time_goes_back: row 4: `1970-01-01 00:00:00`; rows are judged as they stand, sort them by time";
-        assert_eq!(amiss(text), ["1 x bad_value: row 2: `x`", goes_back]);
+        assert_eq!(amiss(text), ["1 x bad_time: row 3: `soon`", "1 x bad_value: row 2: `x`", goes_back]);
         let ragged = ["2 x absent_value: row 1: ``", "1 x bad_value: row 2: `inf`", "1 x wrong_columns: row 1: 1 for a header of 2"];
         assert_eq!(amiss("timestamp,value\n1,1\n2\n3,inf\n4,NaN\n"), ragged);
     }

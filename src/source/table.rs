@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::columns::{Columns, cell, lack};
+use super::columns::{Columns, check_width, number};
 use super::files::open::InputError;
 use super::{FetchStats, Fetched, Source, SourceError};
-use crate::model::problem::{counted, printable};
+use crate::model::problem::counted;
 use crate::model::time::DAY_MS;
 use crate::model::{Bucket, Job, Problems, Window};
 
@@ -48,15 +48,9 @@ impl Table {
             match file.next_record() {
                 Ok(Some(record)) => {
                     let row = columns.first().map_or(0, Vec::len);
-                    if record.len() != width {
-                        ragged.add("wrong_columns", || format!("row {row}: {} for a header of {width}", record.len()));
-                    }
-                    for (c, column) in columns.iter_mut().enumerate() {
-                        column.push(cell(record, c));
-                        if let Some(kind) = lack(record, c) {
-                            let shown = || printable(record.get(c).unwrap_or_default(), 60);
-                            amiss[c].add(kind, || format!("row {row}, column `{}`: `{}`", names[c], shown()));
-                        }
+                    check_width(record, row, width, &mut ragged);
+                    for (c, (column, amiss)) in columns.iter_mut().zip(&mut amiss).enumerate() {
+                        column.push(number(record, c, amiss, || format!("row {row}, column `{}`", names[c])));
                     }
                 }
                 Ok(None) => break,
