@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::failed;
 use super::page::Pages;
 use crate::app::{Connection, connect};
+use crate::cluster::ClusterError;
 use crate::config::{self, Config, Environment};
 use crate::demo::plants::{Plant, plant};
 use crate::demo::traffic::{quiet, torn};
@@ -75,6 +76,12 @@ struct Failure(Exit, String);
 impl From<String> for Failure {
     fn from(message: String) -> Self {
         Self(Exit::Failure, message)
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(e: ClusterError) -> Self {
+        Self(exit_of(&e), e.to_string())
     }
 }
 
@@ -147,9 +154,8 @@ impl Cabinet {
     /// Connects. Refused before `setup`, and where a demo is already: a second one would go on behind the day of the first.
     async fn open(config: &Config, jobs: &[Job]) -> Result<Self, Failure> {
         let to = config.cluster.as_ref().ok_or_else(|| Failure(Exit::BadConfig, "--into: the configuration names no cluster".into()))?;
-        let connection = connect(to).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
-        let refusal = no_setup(&connection.cluster, &config.indices.prefix).await.map_err(|e| Failure(exit_of(&e), e.to_string()))?;
-        if let Some(message) = refusal {
+        let connection = connect(to).await?;
+        if let Some(message) = no_setup(&connection.cluster, &config.indices.prefix).await? {
             return Err(Failure(Exit::BadConfig, message));
         }
         let cabinet = Self { connection, prefix: config.indices.prefix.clone() };

@@ -161,6 +161,12 @@ fn number_at(d: &Value, at: &str) -> String {
     d.pointer(at).and_then(Value::as_f64).map_or_else(|| "absent".into(), number)
 }
 
+/// Two numbers, unless both are absent.
+fn either_at(d: &Value, one: &str, other: &str) -> Option<(String, String)> {
+    let both = (number_at(d, one), number_at(d, other));
+    (both.0 != "absent" || both.1 != "absent").then_some(both)
+}
+
 fn contributors(d: &Value) -> Vec<String> {
     let Some(values) = d.pointer("/elkhound/values").and_then(Value::as_array).filter(|v| !v.is_empty()) else { return Vec::new() };
     let mut out = vec![
@@ -169,15 +175,9 @@ fn contributors(d: &Value) -> Vec<String> {
     ];
     for v in values {
         let title = if text(v, "/title").is_empty() { text(v, "/feature") } else { text(v, "/title") };
-        let range = match (number_at(v, "/lower"), number_at(v, "/upper")) {
-            (l, u) if l == "absent" && u == "absent" => "-".into(),
-            (l, u) => format!("{l} to {u}"),
-        };
+        let range = either_at(v, "/lower", "/upper").map_or("-".into(), |(lower, upper)| format!("{lower} to {upper}"));
         // What stands for several features, or for the mildest, has no value of its own.
-        let (actual, typical) = match (number_at(v, "/actual"), number_at(v, "/typical")) {
-            (a, t) if a == "absent" && t == "absent" => ("-".into(), "-".into()),
-            both => both,
-        };
+        let (actual, typical) = either_at(v, "/actual", "/typical").unwrap_or(("-".into(), "-".into()));
         out.push(format!(
             "{:<32} {actual:>12} {typical:>12} {range:>25} {:>9}  {}",
             printable(title.as_bytes(), 32),

@@ -83,7 +83,7 @@ fn try_run(args: &Args, is_json: bool) -> Result<Exit, Failure> {
         }
     }
     if let (Mode::Range { from_ms, .. }, false) = (mode, args.dry_run)
-        && let Some(warning) = retention::is_short_lived(from_ms, &config.indices, SystemClock.now_ms())
+        && let Some(warning) = retention::soon_gone(from_ms, &config.indices, SystemClock.now_ms())
     {
         super::warned(is_json, &warning);
     }

@@ -51,8 +51,7 @@ pub fn resolve(path: &str, typed: &Value, around: Surroundings<'_>, mistakes: &M
     job.min_score = s.number("min_score", 0.0, 100.0).unwrap_or(job.min_score);
     let rows = s.count("min_score_rows", 0, 1_000_000_000_000);
     // Of a least score that the job names itself nothing is taken off because of what a preset's was meant for.
-    let is_own = |key: &str| typed.get(key).is_some_and(|v| !v.is_null());
-    job.min_score_rows = if is_own("min_score") && !is_own("min_score_rows") { 0 } else { rows.unwrap_or(0) };
+    job.min_score_rows = if is_own(typed, "min_score") && !is_own(typed, "min_score_rows") { 0 } else { rows.unwrap_or(0) };
     job.calibration = match s.choice("calibration", &["job", "detectors"]) {
         Some("detectors") => CalibrationBy::Detectors,
         _ => CalibrationBy::Job,
@@ -67,6 +66,11 @@ pub fn resolve(path: &str, typed: &Value, around: Surroundings<'_>, mistakes: &M
     (mistakes.count() == before).then_some(job)
 }
 
+/// True for a key that the job itself gives.
+fn is_own(typed: &Value, key: &str) -> bool {
+    typed.get(key).is_some_and(|v| !v.is_null())
+}
+
 /// Defaults, then the preset's keys, then the job's; `labels` key by key.
 fn merged(path: &str, typed: &Value, defaults: &Value, mistakes: &Mistakes) -> Value {
     let mut out = defaults.as_object().cloned().unwrap_or_default();
@@ -76,9 +80,8 @@ fn merged(path: &str, typed: &Value, defaults: &Value, mistakes: &Mistakes) -> V
         match wanted.as_str().and_then(presets::find) {
             Some(preset) => match super::load::parse_yaml(preset.yaml) {
                 Ok(Value::Object(mut keys)) => {
-                    let is_own = |key: &str| typed_map.get(key).is_some_and(|v| !v.is_null());
                     // The preset's is for the preset's span: a job with a span of its own polls once a bucket.
-                    if is_own("bucket_span") && !is_own("frequency") {
+                    if is_own(typed, "bucket_span") && !is_own(typed, "frequency") {
                         keys.remove("frequency");
                     }
                     put_all(&mut out, &keys);

@@ -8,10 +8,8 @@ pub fn number(x: f64) -> String {
     if !x.is_finite() {
         return "absent".into();
     }
-    if x.abs() >= HUGE {
-        return format!("{x:.2e}");
-    }
     let decimals = match x.abs() {
+        a if a >= HUGE => return with_decimals(x, 0),
         a if a >= 100.0 || x.fract() == 0.0 => 0,
         a if a >= 10.0 => 1,
         a if a >= 0.1 => 2,

@@ -32,8 +32,8 @@ pub fn expired(names: &[String], indices: &IndicesConfig, now_ms: i64) -> Vec<St
     names.iter().filter(|n| is_expired(n)).cloned().collect()
 }
 
-/// What is worth a word before findings of a time are written: that they are older than what is kept, and until when.
-pub fn is_short_lived(from_ms: i64, indices: &IndicesConfig, now_ms: i64) -> Option<String> {
+/// What is worth a word about findings from this time on: that they are older than what is kept, so that they go soon.
+pub fn soon_gone(from_ms: i64, indices: &IndicesConfig, now_ms: i64) -> Option<String> {
     let kept_from_ms = now_ms.saturating_sub(Kind::Anomalies.keep_ms(indices)?);
     (from_ms < kept_from_ms).then(|| {
         format!(
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(at("2026-02-01T00:00:00Z"), [] as [&str; 0]);
         assert_eq!(at("2026-02-02T00:00:00Z"), ["elkhound-runs-2026.01"]);
         assert_eq!(at("2026-03-03T00:00:00Z"), ["elkhound-anomalies-2026.01", "elkhound-runs-2026.01"]);
-        let short = |from: &str| is_short_lived(parse_time(from).unwrap(), &indices, parse_time("2026-03-03T00:00:00Z").unwrap());
+        let short = |from: &str| soon_gone(parse_time(from).unwrap(), &indices, parse_time("2026-03-03T00:00:00Z").unwrap());
         assert!(short("2026-01-31T00:00:00Z").is_some_and(|w| w.contains("end before 2026-02-01T00:00:00")), "{:?}", short("2026-01-31T00:00:00Z"));
         assert_eq!(short("2026-02-01T00:00:00Z"), None);
     }
